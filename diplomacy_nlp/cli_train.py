@@ -1,0 +1,162 @@
+"""The commands ``train`` and ``evaluate``."""
+
+import contextlib
+import dataclasses
+import json
+import shlex
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from diplomacy_nlp.cli_options import AsJson, DomainNames, Encoding, domain_names
+from diplomacy_nlp.errors import ConfigError, DataError, DataWarning
+
+if TYPE_CHECKING:
+    from diplomacy_nlp.recipe import TrainConfig
+    from diplomacy_nlp.trainer import TrainedModel
+
+__all__ = ["evaluate", "train"]
+
+
+def train(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Labelled sentences: CSV, TSV, JSONL, Parquet.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="The model folder to write.")
+    ],
+    base_model: Annotated[
+        str | None, typer.Option(metavar="ID_OR_FOLDER", help="The encoder to start from.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Settings of the run.")
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Train TF-IDF with logistic regression instead.")
+    ] = False,
+    domains: DomainNames = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Passes over the sentences at most.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of every random step.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+    ] = False,
+    encoding: Encoding = "utf-8",
+) -> None:
+    """Train a model on your own labels.
+
+    DATA has a column text, and a column domains (energy;trade) or a 0/1 column for each domain.
+
+    Example: diplomacy-nlp train labels.csv --output my-model
+    """
+    from diplomacy_nlp.dataset_files import read_examples
+    from diplomacy_nlp.display import training_progress
+    from diplomacy_nlp.model_files import check_replaceable
+    from diplomacy_nlp.trainer import train as train_model
+
+    settings = {"base_model": base_model, "n_epochs": epochs, "seed": seed}
+    config = _train_config(recipe, settings, baseline=baseline)
+    if config.architecture == "baseline" and (base_model or epochs is not None or resume):
+        raise ConfigError("a baseline has no use for --base-model, --epochs or --resume")
+    check_replaceable(output)
+    with _warnings_as_lines():
+        examples = read_examples(data, domains=domain_names(domains), encoding=encoding)
+        try:
+            with training_progress() as progress:
+                trained = train_model(examples, config, output, resume=resume, progress=progress)
+        except KeyboardInterrupt:
+            if config.architecture == "transformer":
+                typer.echo("interrupted; the same command with --resume goes on", err=True)
+            raise typer.Exit(130) from None
+    _print_scores(trained)
+    typer.echo(f"The model is in {output}. Use it:", err=True)
+    typer.echo(f"  diplomacy-nlp tag --model {shlex.quote(str(output))} FILE", err=True)
+
+
+def _train_config(
+    recipe: Path | None, settings: dict[str, Any], *, baseline: bool
+) -> "TrainConfig":
+    from diplomacy_nlp.recipe import TrainConfig, read_recipe
+
+    config = TrainConfig() if recipe is None else read_recipe(recipe)
+    given = {name: value for name, value in settings.items() if value is not None}
+    if baseline:
+        given["architecture"] = "baseline"
+    return dataclasses.replace(config, **given)
+
+
+def _print_scores(trained: "TrainedModel") -> None:
+    from diplomacy_nlp.display import print_evaluation
+
+    # Thresholds were fitted on dev: its scores say little beside others.
+    names = [name for name in trained.evaluations if name != "dev"] or list(trained.evaluations)
+    for name in names:
+        print_evaluation(name, trained.evaluations[name], trained.baseline_evaluations.get(name))
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    with warnings.catch_warnings():
+        show_other = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, DataWarning):
+                typer.echo(f"warning: {message}", err=True)
+            else:
+                show_other(message, category, *where, **more)
+
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = show
+        yield
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model folder, or default or baseline.")
+    ],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Labelled sentences: CSV, TSV, JSONL, Parquet.")
+    ],
+    as_json: AsJson = False,
+    domains: DomainNames = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only the sentences of this split.")
+    ] = None,
+    encoding: Encoding = "utf-8",
+) -> None:
+    """Measure how well a model tags labelled sentences.
+
+    Intervals are 95 % bootstrap intervals that keep the sentences of a document together.
+
+    Example: diplomacy-nlp evaluate default labels.csv --split test
+    """
+    from diplomacy_nlp.dataset_files import read_examples
+    from diplomacy_nlp.domains import WIDE
+    from diplomacy_nlp.evaluation import evaluate as evaluate_tagger
+    from diplomacy_nlp.tagger import Tagger
+
+    tagger = Tagger.load(model, domains=domain_names(domains))
+    # Data may be labelled with more of the codebook's domains than are evaluated here.
+    is_codebook = all(name in WIDE for name in tagger.domains.names)
+    with _warnings_as_lines():
+        examples = read_examples(
+            data, domains=None if is_codebook else tagger.domains, encoding=encoding
+        )
+    if split is not None:
+        if split not in examples.splits:
+            found = ", ".join(sorted(examples.splits)) or "none"
+            raise DataError(f"{data}: no split {split!r}. Splits found: {found}")
+        examples = examples.where_split(split)
+    evaluation = evaluate_tagger(tagger, examples)
+    if as_json:
+        typer.echo(json.dumps(evaluation.to_dict(), indent=2))
+    else:
+        from diplomacy_nlp.display import print_evaluation
+
+        print_evaluation(str(data), evaluation)

@@ -1,0 +1,157 @@
+"""The card of a model: what it is, what it was trained on and how well it does."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from diplomacy_nlp.model_files import ModelConfig
+
+__all__ = ["model_card"]
+
+_INTENDED_USE = """\
+The model reads English sentences of diplomatic text (news reports, readouts, speeches,
+communiqués) one at a time and tags the domains that a sentence brings up as a matter between
+international actors. It does not know what the rest of the text says, does not judge whether a
+statement is true, and is not made for decisions about persons. Probabilities are calibrated on
+dev; for text unlike it, set thresholds on labelled sentences of your own."""
+
+_SCORES = """\
+F1 and the macro averages have 95 % bootstrap intervals by document in brackets. "Baseline" is the
+F1 of TF-IDF with logistic regression, trained on the same rows. Thresholds and calibration were
+fitted on dev, so that the scores there flatter the model."""
+
+Scores = Mapping[str, Any]
+
+
+def model_card(name: str, config: ModelConfig, metrics: Scores) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    name : str
+        Its title.
+    config : ModelConfig
+        What ``config.json`` says.
+    metrics : mapping
+        What ``metrics.json`` says.
+    """
+    lines = [
+        f"# {name}",
+        "",
+        f"{_what_it_is(config)} It tags {', '.join(config.default_domains)} unless told otherwise.",
+        "",
+        "```python",
+        "from diplomacy_nlp import Tagger",
+        "",
+        f'tagger = Tagger.load("{name}")',
+        "```",
+        "",
+        "## Intended use and limits",
+        "",
+        _INTENDED_USE,
+        "",
+        "## Domains",
+        "",
+        *_domain_lines(config),
+        "",
+        "## Scores",
+        "",
+        _SCORES,
+        *_score_lines(metrics),
+        "",
+        "## Training",
+        "",
+        *_training_lines(config, metrics),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _what_it_is(config: ModelConfig) -> str:
+    relation = " and the relation of each sentence" if config.has_relation else ""
+    kind = (
+        "TF-IDF of words and word pairs with one logistic regression a domain"
+        if config.backend == "skops"
+        else f"{config.base_model}, fine-tuned and quantised to int8"
+    )
+    return f"{kind}: {len(config.domains)} domains{relation}."
+
+
+def _domain_lines(config: ModelConfig) -> Iterator[str]:
+    yield "| domain | threshold | definition |"
+    yield "|---|--:|---|"
+    thresholds = config.calibration.thresholds
+    for domain, threshold in zip(config.domains, thresholds, strict=True):
+        references = f" ({'; '.join(domain.references)})" if domain.references else ""
+        yield f"| {domain.name} | {threshold:.3f} | {domain.definition}{references} |"
+
+
+def _score_lines(metrics: Scores) -> Iterator[str]:
+    for name, scores in metrics["scores"].items():
+        baseline = metrics["baseline_scores"].get(name)
+        yield from ("", f"### {name}: {scores['n_sentences']} sentences", "")
+        yield "| domain | precision | recall | F1 | average precision | calibration error |" + (
+            " positives | baseline |" if baseline else " positives |"
+        )
+        yield "|---|--:|--:|--:|--:|--:|--:|" + ("--:|" if baseline else "")
+        for domain, row in scores["domains"].items():
+            cells = [
+                domain,
+                _number(row["precision"]),
+                _number(row["recall"]),
+                _with_interval(row["f1"], row["f1_interval"]),
+                _number(row["average_precision"]),
+                _number(row["calibration_error"]),
+                str(row["support"]),
+            ]
+            yield _row(cells, baseline and _number(baseline["domains"][domain]["f1"]))
+        yield _row(
+            [
+                "macro",
+                "",
+                "",
+                _with_interval(scores["macro_f1"]["value"], scores["macro_f1"]["interval"]),
+                _number(scores["macro_average_precision"]["value"]),
+                "",
+                "",
+            ],
+            baseline and _number(baseline["macro_f1"]["value"]),
+        )
+        if scores["relation_macro_f1"]:
+            relation = scores["relation_macro_f1"]
+            shown = _with_interval(relation["value"], relation["interval"])
+            yield from ("", f"Macro-F1 of the relation: {shown}.")
+
+
+def _training_lines(config: ModelConfig, metrics: Scores) -> Iterator[str]:
+    data, machine = metrics["data"], metrics["machine"]
+    yield (
+        f"- {data['n_train']} sentences for training, {data['n_per_set']['dev']} for dev "
+        f"(SHA-256 of all: `{data['sha256']}`)"
+    )
+    yield (
+        f"- {metrics['training_seconds']} seconds on {machine['n_cores']} cores "
+        f"({machine['architecture']})"
+    )
+    if "parity" in metrics:
+        parity = metrics["parity"]
+        yield (
+            f"- macro-F1 on dev: {parity['onnx_int8_dev_macro_f1']:.4f} in int8, "
+            f"{parity['torch_fp32_dev_macro_f1']:.4f} in fp32"
+        )
+    recipe = metrics["recipe"]
+    keys = recipe if config.backend == "onnx" else ("dev_share", "test_share", "seed")
+    yield "- recipe: " + ", ".join(f"{key} `{recipe[key]}`" for key in keys)
+    yield "- versions: " + ", ".join(f"{name} {v}" for name, v in metrics["versions"].items())
+
+
+def _row(cells: list[str], baseline: str | None) -> str:
+    return f"| {' | '.join(cells + ([baseline] if baseline else []))} |"
+
+
+def _with_interval(value: float | None, interval: Mapping[str, float | None]) -> str:
+    if value is None or interval["low"] is None:
+        return _number(value)
+    return f"{_number(value)} [{_number(interval['low'])}, {_number(interval['high'])}]"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,124 @@
+"""From sentences to logits with tokenizers and onnxruntime."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from tokenizers import Encoding, Tokenizer
+
+from diplomacy_nlp.calibration import Logits
+from diplomacy_nlp.errors import ModelDamagedError
+from diplomacy_nlp.model_files import ModelConfig
+
+__all__ = ["OnnxBackend"]
+
+# Sentences tokenised at once: enough to sort by length, little enough to keep memory flat.
+_BLOCK_SENTENCES = 2048
+_BATCH_SENTENCES = 32
+# How many tokens neighbouring windows of a long sentence share.
+_OVERLAP_TOKENS = 32
+
+
+class OnnxBackend:
+    """A fine-tuned encoder in ONNX.
+
+    A sentence of more than ``config.max_length_tokens`` tokens is read in overlapping windows; each
+    domain takes its largest logit over them, the relation the mean.
+
+    Parameters
+    ----------
+    folder : Path
+        A model folder with ``model.onnx`` and ``tokenizer.json``.
+    config : ModelConfig
+        Its configuration.
+
+    Raises
+    ------
+    ModelDamagedError
+        The weights or the tokenizer cannot be loaded.
+    """
+
+    def __init__(self, folder: Path, config: ModelConfig) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = _n_threads()
+        # Otherwise every new batch shape leaves a buffer behind.
+        options.enable_mem_pattern = False
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self._session = onnxruntime.InferenceSession(
+                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # both libraries raise bare Exceptions of their own
+            raise ModelDamagedError(f"{folder} cannot be loaded: {error}") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(
+            config.max_length_tokens, stride=min(_OVERLAP_TOKENS, config.max_length_tokens // 4)
+        )
+        self._pad_id = config.encoder.get("pad_token_id") or 0
+        self._n_domains = len(config.domains)
+        self._has_relation = config.has_relation
+
+    def logits(self, sentences: Sequence[str]) -> Logits:
+        """Return the logits of ``n`` sentences: (n, d) and, with a relation, (n, 3)."""
+        n_outputs = self._n_domains + 3 * self._has_relation
+        logits = np.empty((len(sentences), n_outputs), dtype=np.float32)
+        for start in range(0, len(sentences), _BLOCK_SENTENCES):
+            block = sentences[start : start + _BLOCK_SENTENCES]
+            logits[start : start + len(block)] = self._block_logits(block)
+        relations = logits[:, self._n_domains :] if self._has_relation else None
+        return Logits(logits[:, : self._n_domains], relations)
+
+    def _block_logits(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
+        # Lone surrogates have no UTF-8 form, which the tokenizer needs.
+        clean = [text.encode("utf-8", "replace").decode() for text in sentences]
+        encodings = self._tokenizer.encode_batch_fast(clean)
+        windows: list[Encoding] = []
+        owners: list[int] = []
+        for i, encoding in enumerate(encodings):
+            for window in (encoding, *encoding.overflowing):
+                windows.append(window)
+                owners.append(i)
+        window_logits = self._window_logits([window.ids for window in windows])
+        if len(windows) == len(sentences):
+            return window_logits
+        return self._merge(window_logits, np.array(owners))
+
+    def _merge(
+        self, logits: npt.NDArray[np.float32], owners: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        merged = np.maximum.reduceat(logits, starts)
+        counts = np.diff(starts, append=len(owners))
+        d = self._n_domains
+        merged[:, d:] = np.add.reduceat(logits[:, d:], starts) / counts[:, None]
+        return merged
+
+    def _window_logits(self, ids: list[list[int]]) -> npt.NDArray[np.float32]:
+        n_outputs = self._n_domains + 3 * self._has_relation
+        logits = np.empty((len(ids), n_outputs), dtype=np.float32)
+        for batch in _batches_by_length(ids):
+            longest = len(ids[batch[-1]])
+            input_ids = np.full((len(batch), longest), self._pad_id, dtype=np.int64)
+            attention_mask = np.zeros_like(input_ids)
+            for row, i in enumerate(batch):
+                input_ids[row, : len(ids[i])] = ids[i]
+                attention_mask[row, : len(ids[i])] = 1
+            feeds = {"input_ids": input_ids, "attention_mask": attention_mask}
+            logits[batch] = self._session.run(["logits"], feeds)[0]
+        return logits
+
+
+def _batches_by_length(ids: list[list[int]]) -> Iterator[list[int]]:
+    """Yield the rows of each batch, the short ones first, the longest last in its batch."""
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    for start in range(0, len(order), _BATCH_SENTENCES):
+        yield order[start : start + _BATCH_SENTENCES]
+
+
+def _n_threads() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

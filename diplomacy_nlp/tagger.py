@@ -1,0 +1,288 @@
+"""The facade: from text to tagged sentences."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from diplomacy_nlp.calibration import Calibration, Logits
+from diplomacy_nlp.domains import CORE, RELATIONS, WIDE, DomainSet
+from diplomacy_nlp.errors import ConfigError
+from diplomacy_nlp.model_files import ModelConfig, find_model, read_model_config
+from diplomacy_nlp.sentences import Sentence, split_sentences
+
+__all__ = ["Backend", "Prediction", "TaggedSentence", "Tagger", "open_backend"]
+
+# Sentences gathered from several texts before a forward pass.
+_PASS_SENTENCES = 1024
+
+
+class Backend(Protocol):
+    """What turns sentences into logits: an encoder or the baseline."""
+
+    def logits(self, sentences: Sequence[str]) -> Logits:
+        """Return float32 logits of ``n`` sentences: (n, d) and, with a relation, (n, 3)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """A sentence with its tags.
+
+    Parameters
+    ----------
+    text : str
+        The sentence, ``document[start:end]``.
+    start, end : int
+        Its span in characters of the document.
+    domains : tuple of str
+        The domains whose probability reaches their threshold, in column order.
+    probabilities : mapping of str to float
+        Every domain's probability, in [0, 1].
+    relation : str or None
+        The likeliest of ``cooperation``, ``conflict`` and ``neutral``; None where the model was
+        not trained to tell.
+    relation_probabilities : mapping of str to float
+        Sum to 1; empty without a relation.
+    """
+
+    text: str
+    start: int
+    end: int
+    domains: tuple[str, ...]
+    probabilities: Mapping[str, float]
+    relation: str | None
+    relation_probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Probabilities and tags of ``n`` sentences.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float32, (n, d)
+        In [0, 1].
+    tags : ndarray of bool, (n, d)
+        Thresholds applied.
+    relation_probabilities : ndarray of float32, (n, 3), or None
+        Rows sum to 1; columns in the order of ``RELATIONS``.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    tags: npt.NDArray[np.bool_]
+    relation_probabilities: npt.NDArray[np.float32] | None
+
+
+class Tagger:
+    """Tags sentences with the domains of a model.
+
+    Parameters
+    ----------
+    backend : Backend
+        Gives the logits of all the model's domains.
+    config : ModelConfig
+        The model's domains and calibration.
+    domains : "core", "wide" or sequence of str, optional
+        Which of the model's domains to tag, and in which order.
+    thresholds : mapping of str to float, optional
+        Thresholds in [0, 1] that replace the model's own.
+
+    Raises
+    ------
+    ConfigError
+        A domain that the model lacks, or a threshold out of range.
+
+    Examples
+    --------
+    >>> tagger = Tagger.load()
+    >>> for s in tagger.tag("They met in Oslo. Both want more trade and joint exercises."):
+    ...     print(s.start, s.end, s.domains)
+    0 17 ()
+    18 59 ('trade', 'security')
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        config: ModelConfig,
+        *,
+        domains: Literal["core", "wide"] | Sequence[str] | None = None,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> None:
+        self._backend = backend
+        self._domains = config.domains.select(_names(domains, config))
+        self._columns = [config.domains.index(name) for name in self._domains.names]
+        self._calibration = _with_thresholds(
+            config.calibration.select(self._columns), self._domains, thresholds or {}
+        )
+        self._has_relation = config.has_relation
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = "default",
+        *,
+        domains: Literal["core", "wide"] | Sequence[str] | None = None,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> "Tagger":
+        """Load a model.
+
+        Parameters
+        ----------
+        model : str or Path
+            ``default`` or ``baseline``, which come with the library; a model folder; or a hub id
+            where huggingface_hub is installed.
+        domains, thresholds
+            As of :class:`Tagger`.
+
+        Raises
+        ------
+        ModelError
+            There is no such model, or it is damaged, foreign or of a newer format.
+        MissingExtraError
+            The model is a baseline and scikit-learn is not installed.
+        ConfigError
+            A domain that the model lacks, or a threshold out of range.
+        """
+        folder = find_model(model)
+        config = read_model_config(folder)
+        return cls(open_backend(folder, config), config, domains=domains, thresholds=thresholds)
+
+    @property
+    def domains(self) -> DomainSet:
+        """The domains tagged, in column order."""
+        return self._domains
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The probability from which each domain is tagged."""
+        return dict(zip(self._domains.names, self._calibration.thresholds, strict=True))
+
+    @property
+    def has_relation(self) -> bool:
+        """Whether sentences come with their relation."""
+        return self._has_relation
+
+    def predict_all(self, sentences: Sequence[str]) -> Prediction:
+        """Return the probabilities, tags and relations of ``n`` sentences in one pass."""
+        logits = self._backend.logits(sentences)
+        probabilities = self._calibration.probabilities(logits.domains[:, self._columns])
+        return Prediction(
+            probabilities,
+            self._calibration.tags(probabilities),
+            None
+            if logits.relations is None
+            else self._calibration.relation_probabilities(logits.relations),
+        )
+
+    def predict_proba(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the probabilities of ``n`` sentences: float32 (n, d), in [0, 1]."""
+        return self.predict_all(sentences).probabilities
+
+    def predict(self, sentences: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Return the tags of ``n`` sentences: bool (n, d), thresholds applied."""
+        return self.predict_all(sentences).tags
+
+    def tag(
+        self, text: str, *, splitter: Callable[[str], list[Sentence]] = split_sentences
+    ) -> list[TaggedSentence]:
+        """Split a text into sentences and tag each.
+
+        Parameters
+        ----------
+        text : str
+            Any text; without a sentence in it the result is empty.
+        splitter : callable
+            :func:`split_sentences`, :func:`split_lines` or one of your own.
+        """
+        return self._tag_sentences(splitter(text))
+
+    def tag_texts(
+        self,
+        texts: Iterable[str],
+        *,
+        splitter: Callable[[str], list[Sentence]] = split_sentences,
+    ) -> Iterator[list[TaggedSentence]]:
+        """Tag a stream of texts, yielding one list of sentences a text, in order.
+
+        Texts are read as they are needed, about a thousand sentences ahead, so that memory stays
+        flat however many there are.
+        """
+        documents = (splitter(text) for text in texts)
+        while batch := _take_documents(documents):
+            tagged = iter(self._tag_sentences([s for document in batch for s in document]))
+            for document in batch:
+                yield list(islice(tagged, len(document)))
+
+    def _tag_sentences(self, sentences: Sequence[Sentence]) -> list[TaggedSentence]:
+        prediction = self.predict_all([sentence.text for sentence in sentences])
+        return [self._tagged(sentence, prediction, row) for row, sentence in enumerate(sentences)]
+
+    def _tagged(self, sentence: Sentence, prediction: Prediction, row: int) -> TaggedSentence:
+        names = self._domains.names
+        relations = prediction.relation_probabilities
+        return TaggedSentence(
+            text=sentence.text,
+            start=sentence.start,
+            end=sentence.end,
+            domains=tuple(names[column] for column in np.flatnonzero(prediction.tags[row])),
+            probabilities=_frozen(names, prediction.probabilities[row]),
+            relation=None if relations is None else RELATIONS[int(relations[row].argmax())],
+            relation_probabilities=_frozen((), ())
+            if relations is None
+            else _frozen(RELATIONS, relations[row]),
+        )
+
+
+def _frozen(names: Sequence[str], values: Iterable[float]) -> Mapping[str, float]:
+    return MappingProxyType({name: float(value) for name, value in zip(names, values, strict=True)})
+
+
+def _take_documents(documents: Iterator[list[Sentence]]) -> list[list[Sentence]]:
+    batch: list[list[Sentence]] = []
+    n_sentences = 0
+    for document in documents:
+        batch.append(document)
+        n_sentences += len(document)
+        if n_sentences >= _PASS_SENTENCES or len(batch) >= _PASS_SENTENCES:
+            break
+    return batch
+
+
+def _names(
+    domains: Literal["core", "wide"] | Sequence[str] | None, config: ModelConfig
+) -> Sequence[str]:
+    if domains is None:
+        return config.default_domains
+    if isinstance(domains, str):
+        named = {"core": CORE, "wide": WIDE}
+        if domains not in named:
+            raise ConfigError(f"domains is {domains!r}, not 'core', 'wide' or a list of names")
+        return named[domains].names
+    return domains
+
+
+def _with_thresholds(
+    calibration: Calibration, domains: DomainSet, thresholds: Mapping[str, float]
+) -> Calibration:
+    return calibration.with_thresholds(
+        {domains.index(name): threshold for name, threshold in thresholds.items()}
+    )
+
+
+def open_backend(folder: Path, config: ModelConfig) -> Backend:
+    """Load the weights of a model folder."""
+    # Imported here so that the facade itself needs neither onnxruntime nor scikit-learn.
+    if config.backend == "onnx":
+        from diplomacy_nlp.onnx_backend import OnnxBackend
+
+        return OnnxBackend(folder, config)
+    from diplomacy_nlp.baseline import BaselineBackend
+
+    return BaselineBackend(folder, config)

@@ -1,0 +1,310 @@
+"""From labelled sentences to a model folder: split, fit, calibrate, export, evaluate, save."""
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from diplomacy_nlp import __version__
+from diplomacy_nlp.calibration import Calibration, Logits, fit_calibration
+from diplomacy_nlp.dataset import Examples
+from diplomacy_nlp.domains import RELATIONS
+from diplomacy_nlp.errors import ConfigError, DataError, TrainingError
+from diplomacy_nlp.evaluation import Evaluation, evaluate
+from diplomacy_nlp.metrics import macro_f1
+from diplomacy_nlp.model_card import model_card
+from diplomacy_nlp.model_files import ModelConfig, check_replaceable, write_model
+from diplomacy_nlp.recipe import TrainConfig
+from diplomacy_nlp.splits import Split, split_examples
+from diplomacy_nlp.tagger import Backend, Tagger, open_backend
+
+if TYPE_CHECKING:
+    from diplomacy_nlp.finetune import Progress
+
+__all__ = ["TrainedModel", "train"]
+
+# How much macro-F1 on dev int8 may lose against fp32; more where dev is too small to measure it.
+_PARITY_TOLERANCE = 0.005
+_PARITY_SENTENCES = 500
+
+_PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "tokenizers", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a training run made.
+
+    Parameters
+    ----------
+    folder : Path
+        The model folder.
+    evaluations : mapping of str to Evaluation
+        The model's scores by set: ``dev``, ``test`` and whatever else was asked for.
+    baseline_evaluations : mapping of str to Evaluation
+        The same of a baseline trained on the same rows; empty where the model is a baseline.
+    """
+
+    folder: Path
+    evaluations: Mapping[str, Evaluation]
+    baseline_evaluations: Mapping[str, Evaluation]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A model in memory: what its folder will say and hold, and what came up on the way."""
+
+    config: ModelConfig
+    files: Mapping[str, bytes]
+    backend: Backend
+    notes: Mapping[str, Any]
+
+
+def train(
+    examples: Examples,
+    config: TrainConfig | None = None,
+    output: str | Path = "model",
+    *,
+    evaluation_sets: Mapping[str, Examples] | None = None,
+    resume: bool = False,
+    progress: "Callable[[Progress], None] | None" = None,
+) -> TrainedModel:
+    """Train a model and write its folder.
+
+    Where the examples have no splits of their own they are divided by document. A transformer
+    model is fitted beside a baseline on the same rows, so that its card shows what it gains.
+    The folder is written whole at the end or not at all; until then checkpoints lie in
+    ``.OUTPUT.checkpoints`` beside it.
+
+    Parameters
+    ----------
+    examples : Examples
+        Labelled sentences, as of :func:`diplomacy_nlp.read_examples`.
+    config : TrainConfig, optional
+        The recipe.
+    output : str or Path
+        The model folder; an older model there is replaced.
+    evaluation_sets : mapping of str to Examples, optional
+        Further sets to score the model on.
+    resume : bool
+        Go on from the last checkpoint of a run that was interrupted.
+    progress : callable, optional
+        Called with a :class:`diplomacy_nlp.finetune.Progress` after every step.
+
+    Raises
+    ------
+    DataError
+        There are too few examples, or none of a domain that the recipe names.
+    ConfigError
+        The recipe names a domain that the examples lack, or a resumed run had another recipe.
+    TrainingError
+        The encoder cannot be loaded or exported, or int8 loses too much.
+    ModelError
+        Something other than a model stands at ``output``.
+    MissingExtraError
+        The ``train`` extra is not installed.
+    """
+    config = config or TrainConfig()
+    folder = Path(output)
+    check_replaceable(folder)
+    for name in config.default_domains:
+        examples.domains.index(name)
+    split = split_examples(
+        examples, seed=config.seed, dev_share=config.dev_share, test_share=config.test_share
+    )
+    if not split.train.labels.any():
+        raise DataError("no training example has a domain, so there is nothing to learn")
+    started = time.monotonic()
+    baseline = _fit_baseline(split, config)
+    fitted = baseline
+    if config.architecture == "transformer":
+        checkpoints = _checkpoint_folder(folder, split, config, resume)
+        fitted = _fit_transformer(split, config, checkpoints, progress)
+    seconds = time.monotonic() - started
+    sets = {"dev": split.dev, "test": split.test, **(evaluation_sets or {})}
+    sets = {name: rows for name, rows in sets.items() if len(rows)}
+    evaluations = _evaluations(fitted, sets)
+    baseline_evaluations = {} if fitted is baseline else _evaluations(baseline, sets)
+    all_domains = fitted.config.domains.names
+    metrics = {
+        "scores": _to_dicts(evaluations),
+        "baseline_scores": _to_dicts(baseline_evaluations),
+        "scores_of_all_domains": _to_dicts(_evaluations(fitted, sets, all_domains)),
+        "training_seconds": round(seconds),
+        **fitted.notes,
+        **_provenance(examples, sets, split, config),
+    }
+    files = {
+        "metrics.json": (json.dumps(metrics, indent=2) + "\n").encode(),
+        "README.md": model_card(folder.name, fitted.config, metrics).encode(),
+    }
+    write_model(folder, fitted.config, {**fitted.files, **files})
+    if config.architecture == "transformer":
+        shutil.rmtree(checkpoints)
+    return TrainedModel(folder, evaluations, baseline_evaluations)
+
+
+def _fit_baseline(split: Split, config: TrainConfig) -> _Fitted:
+    from diplomacy_nlp.baseline import BaselineClassifier
+
+    labels = split.train.labels
+    if _has_relation(split.train):
+        # Three more columns; a sentence of unknown relation has none of them.
+        relations = split.train.relations[:, None] == np.arange(len(RELATIONS))
+        labels = np.hstack([labels, relations])
+    classifier = BaselineClassifier().fit(split.train.texts, labels)
+    model_config = _model_config("skops", split, config)
+    return _calibrated(model_config, {"model.skops": classifier.to_bytes()}, split.dev)
+
+
+def _fit_transformer(
+    split: Split,
+    config: TrainConfig,
+    checkpoints: Path,
+    progress: "Callable[[Progress], None] | None",
+) -> _Fitted:
+    from diplomacy_nlp.encoders import load_encoder, torch_logits
+    from diplomacy_nlp.export import export_int8
+    from diplomacy_nlp.finetune import FineTuneData, fine_tune
+
+    n_outputs = len(split.train.domains) + len(RELATIONS) * _has_relation(split.train)
+    encoder = fine_tune(
+        load_encoder(config.base_model, n_outputs, config.seed),
+        FineTuneData(split.train.texts, split.train.labels, split.train.relations),
+        FineTuneData(split.dev.texts, split.dev.labels, split.dev.relations),
+        config,
+        checkpoints,
+        selection_columns=[split.train.domains.index(name) for name in config.default_domains],
+        progress=progress,
+    )
+    model_config = replace(
+        _model_config("onnx", split, config),
+        base_model=config.base_model,
+        max_length_tokens=config.max_length_tokens,
+        encoder=encoder.model.config.to_dict(),
+        special_tokens=dict(encoder.tokenizer.special_tokens_map),
+    )
+    files = {
+        "model.onnx": export_int8(encoder.model),
+        "tokenizer.json": encoder.tokenizer.backend_tokenizer.to_str().encode(),
+    }
+    fitted = _calibrated(model_config, files, split.dev)
+    plain = torch_logits(encoder, split.dev.texts, config.max_length_tokens)
+    parity = _parity(plain, fitted, split.dev)
+    return replace(fitted, notes={"parity": parity})
+
+
+def _has_relation(examples: Examples) -> bool:
+    return bool((examples.relations >= 0).any())
+
+
+def _model_config(backend: str, split: Split, config: TrainConfig) -> ModelConfig:
+    domains = split.train.domains
+    return ModelConfig(
+        backend=backend,
+        domains=domains,
+        default_domains=config.default_domains or domains.names,
+        has_relation=_has_relation(split.train),
+        calibration=Calibration.identity(len(domains)),
+    )
+
+
+def _calibrated(config: ModelConfig, files: Mapping[str, bytes], dev: Examples) -> _Fitted:
+    """Load the weights as a user will, and fit calibration and thresholds on dev."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in files.items():
+            Path(folder, name).write_bytes(data)
+        backend = open_backend(Path(folder), config)
+    calibration = fit_calibration(backend.logits(dev.texts), dev.labels, dev.relations)
+    return _Fitted(replace(config, calibration=calibration), files, backend, {})
+
+
+def _parity(plain: npt.NDArray[np.float32], fitted: _Fitted, dev: Examples) -> dict[str, float]:
+    """Compare int8 with torch on dev, each at its own best thresholds.
+
+    Raises
+    ------
+    TrainingError
+        int8 loses more than half a point of macro-F1 over the default domains; on a dev set of
+        fewer than 500 sentences, more than half a point times 500 over their number.
+    """
+    domains = fitted.config.domains
+    columns = [domains.index(name) for name in fitted.config.default_domains]
+    labels = dev.labels[:, columns]
+    n_domains = len(domains)
+
+    def score(logits: npt.NDArray[np.float32]) -> float:
+        calibration = fit_calibration(Logits(logits[:, columns]), labels)
+        return macro_f1(labels, calibration.tags(calibration.probabilities(logits[:, columns])))
+
+    scores = {
+        "torch_fp32_dev_macro_f1": score(plain[:, :n_domains]),
+        "onnx_int8_dev_macro_f1": score(fitted.backend.logits(dev.texts).domains),
+    }
+    loss = scores["torch_fp32_dev_macro_f1"] - scores["onnx_int8_dev_macro_f1"]
+    tolerance = _PARITY_TOLERANCE * max(1, _PARITY_SENTENCES / len(dev))
+    if loss > tolerance:
+        raise TrainingError(
+            f"int8 loses {100 * loss:.2f} points of macro-F1 on {len(dev)} dev sentences against "
+            f"fp32; {100 * tolerance:.2f} are allowed. Nothing was written"
+        )
+    return scores
+
+
+def _evaluations(
+    fitted: _Fitted, sets: Mapping[str, Examples], domains: Sequence[str] | None = None
+) -> dict[str, Evaluation]:
+    tagger = Tagger(fitted.backend, fitted.config, domains=domains)
+    return {name: evaluate(tagger, examples) for name, examples in sets.items()}
+
+
+def _to_dicts(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+    return {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
+
+
+def _checkpoint_folder(output: Path, split: Split, config: TrainConfig, resume: bool) -> Path:
+    """Return the folder of this run's checkpoints, empty unless they are to be gone on from.
+
+    Raises
+    ------
+    ConfigError
+        They are of a run with another recipe or other data.
+    """
+    folder = output.parent / f".{output.name}.checkpoints"
+    run = json.dumps({"recipe": config.to_dict(), "train_sha256": split.train.sha256}, indent=2)
+    record = folder / "run.json"
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif record.exists() and record.read_text(encoding="utf-8") != run:
+        raise ConfigError(
+            f"{folder} is of a run with another recipe or other data; it cannot be resumed"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write_text(run, encoding="utf-8")
+    return folder
+
+
+def _provenance(
+    examples: Examples, sets: Mapping[str, Examples], split: Split, config: TrainConfig
+) -> dict[str, Any]:
+    return {
+        "data": {
+            "source": examples.source,
+            "sha256": examples.sha256,
+            "n_train": len(split.train),
+            "n_per_set": {name: len(rows) for name, rows in sets.items()},
+        },
+        "recipe": config.to_dict(),
+        "versions": {"python": platform.python_version(), "diplomacy-nlp": __version__}
+        | {package: version(package) for package in _PACKAGES},
+        "machine": {"architecture": platform.machine(), "n_cores": os.cpu_count()},
+    }

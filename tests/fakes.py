@@ -1,0 +1,55 @@
+"""A tagger without a model, for tests of what stands around it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from diplomacy_nlp.calibration import Calibration, Logits
+from diplomacy_nlp.domains import CORE, RELATIONS, WIDE
+from diplomacy_nlp.model_files import ModelConfig
+from diplomacy_nlp.tagger import Tagger
+
+_KEYWORDS = {
+    "energy": ("gas", "oil", "nuclear", "solar"),
+    "trade": ("trade", "tariff", "wheat", "export"),
+    "security": ("defence", "armies", "military", "officers"),
+    "counter-terrorism": ("terror", "extremist"),
+    "cooperation": ("agree", "pledge", "offered", "joint"),
+    "conflict": ("criticised", "accused", "condemned"),
+}
+
+
+class KeywordBackend:
+    """Names a domain of ``WIDE``, or a relation, where one of its words stands."""
+
+    def logits(self, sentences: Sequence[str]) -> Logits:
+        def column(name: str) -> list[float]:
+            words = _KEYWORDS.get(name, ())
+            return [3.0 if any(w in text.lower() for w in words) else -3.0 for text in sentences]
+
+        columns = [column(name) for name in (*WIDE.names, *RELATIONS)]
+        logits = np.array(columns, dtype=np.float32).T
+        relations = logits[:, len(WIDE) :].copy()
+        relations[:, RELATIONS.index("neutral")] = 0.0
+        return Logits(logits[:, : len(WIDE)], relations)
+
+
+FAKE_CONFIG = ModelConfig(
+    backend="onnx",
+    domains=WIDE,
+    default_domains=CORE.names,
+    has_relation=True,
+    calibration=Calibration.identity(len(WIDE)),
+)
+
+
+def load_fake_tagger(
+    model: str | Path = "default",
+    *,
+    domains: Literal["core", "wide"] | Sequence[str] | None = None,
+    thresholds: Mapping[str, float] | None = None,
+) -> Tagger:
+    """Stand in for ``Tagger.load``."""
+    return Tagger(KeywordBackend(), FAKE_CONFIG, domains=domains, thresholds=thresholds)
