@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from diplomacy_nlp.baseline import BaselineClassifier
     from diplomacy_nlp.dataset import Example, Examples
-    from diplomacy_nlp.dataset_files import read_examples, write_examples
+    from diplomacy_nlp.dataset_files import read_examples
+    from diplomacy_nlp.dataset_writer import write_examples
     from diplomacy_nlp.domains import CORE, RELATIONS, WIDE, Domain, DomainSet
     from diplomacy_nlp.errors import (
         ConfigError,
@@ -72,7 +73,7 @@ _MODULE_OF_NAME = {
     "split_lines": "sentences",
     "split_sentences": "sentences",
     "train": "trainer",
-    "write_examples": "dataset_files",
+    "write_examples": "dataset_writer",
 }
 
 __all__ = [

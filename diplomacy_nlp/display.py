@@ -75,7 +75,7 @@ def print_tagged(
     counts = Counter[str]()
     n_sentences = n_tagged = 0
     for name, sentences in documents:
-        console.print(Text(_printable(name), "bold"), end="\n\n")
+        console.print(Text(_printable(name), "bold"), end="\n\n", soft_wrap=True)
         for sentence in sentences:
             console.print(_sentence_grid(sentence, colours, console.width))
             console.print()
@@ -128,7 +128,7 @@ def print_evaluation(
     """Print scores per domain and over all, with the F1 of a baseline beside them."""
     console = console or console_on(sys.stdout)
     size = f"{_count(evaluation.n_sentences, 'sentence')}, {_count(evaluation.n_groups, 'group')}"
-    console.print(Text.assemble((title, "bold"), f"  {size}"), end="\n\n")
+    console.print(Text.assemble((title, "bold"), f"  {size}"), end="\n\n", soft_wrap=True)
     for columns in (_domain_columns(evaluation, baseline), _overall_columns(evaluation, baseline)):
         console.print(_numbers_table(columns))
         console.print()

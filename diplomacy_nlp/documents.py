@@ -233,13 +233,13 @@ def _read_rows(name: str, file: io.BufferedReader, reading: _Reading) -> Iterato
     read = _read_json_lines if name.lower().endswith(("jsonl", "ndjson")) else _read_delimited
     # JSON escapes the line breaks of its strings, CSV has them as they are.
     newline = "\n" if read is _read_json_lines else ""
-    try:
-        with io.TextIOWrapper(file, reading.encoding, reading.errors, newline=newline) as lines:
+    with io.TextIOWrapper(file, reading.encoding, reading.errors, newline=newline) as lines:
+        try:
             yield from read(name, _clean_lines(name, lines, reading), reading.text_column)
-    except UnicodeDecodeError as error:
-        # The error knows the bytes that the decoder was given last.
-        offset = file.tell() - len(error.object) + error.start
-        raise _not_in_encoding(name, error, offset) from None
+        except UnicodeDecodeError as error:
+            # The error knows the bytes that the decoder was given last.
+            offset = file.tell() - len(error.object) + error.start
+            raise _not_in_encoding(name, error, offset) from None
 
 
 def _clean_lines(name: str, lines: Iterable[str], reading: _Reading) -> Iterator[str]:

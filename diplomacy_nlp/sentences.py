@@ -121,7 +121,8 @@ def _any_of(characters: str) -> str:
 _STOP = re.compile(
     rf"(?:(?<!{_any_of(_STOPS)})(?P<signs>{_any_of(_STOPS)}++)"
     rf"(?P<closers>(?:{_any_of(_CLOSERS)}|[ \xa0\u202f]»)*+)"
-    r"(?P<marks>(?:[ \xa0]?\[\d{1,3}\]|[¹²³⁰-⁹†‡]|(?<=[a-z)”\"]\.)\d{1,3}"  # of footnotes, and emoji
+    # marks of footnotes, and emoji
+    r"(?P<marks>(?:[ \xa0]?\[\d{1,3}\]|[¹²³⁰-⁹†‡]|(?<=[a-z)”\"]\.)\d{1,3}"
     r"|[ \xa0]?[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d])*+)"
     rf"(?={_any_of(_BLANKS)})"
     rf"|(?P<wide>{_any_of(_WIDE_STOPS)}++){_any_of(_CLOSERS)}*+)"
@@ -166,7 +167,7 @@ def _words(text: str) -> frozenset[str]:
 _TITLES = _words(
     "Mr Mrs Ms Mx Messrs Dr Drs Prof Profs Mme Mlle Sra Srta Dra Hon Rev Fr Br Sr Sig Dott Smt Md"
     " Engr Ing Gral Alh Msgr Mgr Amb Sen Sens Rep Reps Gov Govs Cllr Atty Pres Sec Min Dep Asst Fmr"
-    " Supt Insp Gen Gens Lt Col Cols Maj Capt Cmdr Comdr Cdr Cdre Flt Gp Wg Cpl Sgt Adm Brig Pvt Ens"
+    " Supt Insp Gen Gens Lt Col Cols Maj Capt Cmdr Comdr Cdr Cdre Flt Gp Wg Cpl Sgt Adm Brig Pvt"
     " Rt Ft Mt Dem H.E H.R.H H.M M.P"
 )
 _REFERENCES = _words(

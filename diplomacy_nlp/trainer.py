@@ -298,7 +298,7 @@ def _provenance(
 ) -> dict[str, Any]:
     return {
         "data": {
-            "source": examples.source,
+            "source": Path(examples.source).name,
             "sha256": examples.sha256,
             "n_train": len(split.train),
             "n_per_set": {name: len(rows) for name, rows in sets.items()},

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diplomacy_nlp.dataset import Example, Examples
-from diplomacy_nlp.dataset_files import read_examples, write_examples
+from diplomacy_nlp.dataset_files import read_examples
+from diplomacy_nlp.dataset_writer import write_examples
 from diplomacy_nlp.domains import CORE, WIDE, DomainSet
 from diplomacy_nlp.errors import ConfigError, DataError, DataWarning, MissingExtraError
 

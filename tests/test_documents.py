@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diplomacy_nlp.documents import Document, find_files, holds_rows, read_documents
@@ -267,6 +267,7 @@ def test_rows_are_read_as_they_are_needed(tmp_path: Path) -> None:
 CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 
 
+@settings(max_examples=30)
 @given(st.lists(CELLS))
 def test_cells_come_back_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, cells: list[str]
