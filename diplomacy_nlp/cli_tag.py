@@ -69,11 +69,13 @@ def tag(
 ) -> None:
     """Tag every sentence of some texts.
 
-    Reads plain text, and .csv, .tsv, .jsonl and .ndjson with a text in each row.
+    Reads plain text, and .csv, .tsv, .jsonl and .ndjson with a text in each row. A record has
+    document (FILE, or FILE:ROW), index, start, end, text, domains and probabilities; start and
+    end count the characters of the document.
 
     Example: diplomacy-nlp tag articles/ --output tags.csv
     """
-    from diplomacy_nlp.documents import find_files, read_documents
+    from diplomacy_nlp.documents import STDIN, find_files, read_documents
     from diplomacy_nlp.output import check_output
     from diplomacy_nlp.sentences import split_lines, split_sentences
     from diplomacy_nlp.tagger import Tagger
@@ -82,6 +84,7 @@ def tag(
     documents = read_documents(
         files, text_column=text_column, encoding=encoding, errors=errors.value
     )
+    output = None if output == Path(STDIN) else output  # - is standard output as well
     if output is not None:
         check_output(output, files)
     tagger = Tagger.load(

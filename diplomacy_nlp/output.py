@@ -75,9 +75,10 @@ def open_output(path: Path | None, *, errors: str = "strict") -> Iterator[TextIO
             sys.stdout.reconfigure(encoding="utf-8", errors=errors, newline="")
         yield sys.stdout
         return
-    path = path.resolve()
-    is_special = path.exists() and not path.is_file()
-    part = path if is_special else path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    part = path
+    if path.is_file() or not path.exists():
+        path = path.resolve()  # a link stays, and what it leads to is replaced
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with part.open("w", encoding="utf-8", errors=errors, newline="") as file:
             yield file

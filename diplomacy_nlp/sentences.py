@@ -21,6 +21,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import sentencex
+
 __all__ = ["Sentence", "split_lines", "split_sentences"]
 
 
@@ -345,8 +347,6 @@ def _is_headline(line: str, below: str) -> bool:
 
 def _split_block(block: str, offset: int) -> Iterator[tuple[int, int]]:
     """Yield the spans of a block's sentences, counted from the start of the text."""
-    import sentencex  # here, since split_lines has no need of it
-
     view = _ASIDE.sub(lambda aside: re.sub(r"[.!?…]", ",", aside[0]), block)
     hidden = _HIDDEN.sub(" ", view)
     boundaries = sentencex.get_sentence_boundaries("en", hidden)

@@ -161,6 +161,11 @@ def test_tag_reads_standard_input_when_nothing_is_named() -> None:
 
 
 @with_fake_tagger
+def test_tag_writes_to_standard_output_by_its_name() -> None:
+    assert len(records(run("tag", "-", "--output", "-", stdin="Gas. Oil."))) == 2
+
+
+@with_fake_tagger
 def test_tag_takes_lines_for_sentences() -> None:
     found = records(run("tag", "--lines", stdin="One. Two.\n\nThree"))
     assert [record["text"] for record in found] == ["One. Two.", "Three"]

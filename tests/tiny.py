@@ -1,5 +1,6 @@
-"""Encoders of two layers and 32 dimensions: untrained, but of the kinds that users start from."""
+"""What tests train on: sentences of few words, and encoders of two layers and 32 dimensions."""
 
+import random
 from pathlib import Path
 
 import torch
@@ -15,13 +16,22 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from diplomacy_nlp.dataset import Examples
+from diplomacy_nlp.dataset import Example, Examples
 from diplomacy_nlp.dataset_files import read_examples
-from diplomacy_nlp.domains import WIDE
+from diplomacy_nlp.domains import WIDE, DomainSet
 
 ROOT = Path(__file__).resolve().parent.parent
 
-MAX_LENGTH_TOKENS = 32
+DOMAINS = DomainSet.of(["energy", "trade", "security"])
+MAX_LENGTH_TOKENS = 24
+
+_WORDS_OF_DOMAIN = {
+    "energy": ("gas", "oil", "electricity"),
+    "trade": ("trade", "exports", "tariffs"),
+    "security": ("military", "border", "defence"),
+}
+_VERB_OF_RELATION = {"cooperation": "agreed", "conflict": "accused", "neutral": "said"}
+_OTHER_WORDS = ("the", "minister", "on", "Monday", "in", "a", "year", "and", "city", "of", "two")
 _N_TOKENS = 800
 _N_POSITIONS = 64
 
@@ -29,6 +39,31 @@ _N_POSITIONS = 64
 def written_examples() -> Examples:
     """Return the sentences written for this project, labelled with the thirteen domains."""
     return read_examples(ROOT / "data" / "written.jsonl", domains=WIDE)
+
+
+def word_examples(n: int, *, seed: int = 0, with_relation: bool = True) -> Examples:
+    """Return sentences whose domains and relation are plain from single words.
+
+    Of ten, one is for dev and one for test.
+    """
+    rng = random.Random(seed)  # noqa: S311 (no secrets)
+    rows = []
+    for number in range(n):
+        domains = [name for name in DOMAINS.names if rng.random() < 0.4]
+        relation = rng.choice(list(_VERB_OF_RELATION))
+        words = rng.choices(_OTHER_WORDS, k=rng.randint(3, 9))
+        words += [rng.choice(_WORDS_OF_DOMAIN[name]) for name in domains]
+        words.append(_VERB_OF_RELATION[relation])
+        rng.shuffle(words)
+        rows.append(
+            Example(
+                " ".join(words),
+                frozenset(domains),
+                relation=relation if with_relation else None,
+                split={8: "dev", 9: "test"}.get(number % 10, "train"),
+            )
+        )
+    return Examples(DOMAINS, tuple(rows), "words.jsonl")
 
 
 def build_encoder(kind: str, folder: Path) -> Path:
