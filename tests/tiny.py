@@ -26,12 +26,12 @@ DOMAINS = DomainSet.of(["energy", "trade", "security"])
 MAX_LENGTH_TOKENS = 24
 
 _WORDS_OF_DOMAIN = {
-    "energy": ("gas", "oil", "electricity"),
-    "trade": ("trade", "exports", "tariffs"),
-    "security": ("military", "border", "defence"),
+    "energy": ("gas", "oil", "power"),
+    "trade": ("trade", "market"),
+    "security": ("defence", "security", "war"),
 }
-_VERB_OF_RELATION = {"cooperation": "agreed", "conflict": "accused", "neutral": "said"}
-_OTHER_WORDS = ("the", "minister", "on", "Monday", "in", "a", "year", "and", "city", "of", "two")
+_VERB_OF_RELATION = {"cooperation": "agreed", "conflict": "against", "neutral": "said"}
+_OTHER_WORDS = ("the", "minister", "on", "in", "a", "year", "and", "of", "two")
 _N_TOKENS = 800
 _N_POSITIONS = 64
 
@@ -51,7 +51,7 @@ def word_examples(n: int, *, seed: int = 0, with_relation: bool = True) -> Examp
     for number in range(n):
         domains = [name for name in DOMAINS.names if rng.random() < 0.4]
         relation = rng.choice(list(_VERB_OF_RELATION))
-        words = rng.choices(_OTHER_WORDS, k=rng.randint(3, 9))
+        words = rng.choices(_OTHER_WORDS, k=rng.randint(2, 5))
         words += [rng.choice(_WORDS_OF_DOMAIN[name]) for name in domains]
         words.append(_VERB_OF_RELATION[relation])
         rng.shuffle(words)
