@@ -132,7 +132,7 @@ CORE = DomainSet(
         Domain(
             "energy",
             "Oil, gas, coal, pipelines, power grids, hydropower, civil nuclear power, renewables "
-            "and hydrogen between actors: supply, prices, projects, investment and energy security.",
+            "and hydrogen between actors: supply, prices, projects, investment, energy security.",
             ("CAP 8", "PLOVER resource"),
         ),
         Domain(
