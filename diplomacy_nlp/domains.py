@@ -133,7 +133,7 @@ CORE = DomainSet(
             "energy",
             "Oil, gas, coal, pipelines, power grids, hydropower, civil nuclear power, renewables "
             "and hydrogen between actors: supply, prices, projects, investment, energy security.",
-            ("CAP 8", "PLOVER resource"),
+            ("CAP 8", "PLOVER natural resources", "PLOVER civil nuclear"),
         ),
         Domain(
             "trade",

@@ -367,7 +367,7 @@ def test_annotations_hold_pointers_and_no_sentence(annotations: list[Row]) -> No
 
 def test_labels_are_of_the_codebook(annotations: list[Row], written: list[Row]) -> None:
     assert {row["split"] for row in annotations} == set(SPLITS)
-    assert {row["split"] for row in written} == {"train", "test"}
+    assert {row["split"] for row in written} == {"train", "dev", "test"}
     for row in [*annotations, *written]:
         assert row["relation"] in RELATIONS
         assert row["domains"] == [name for name in WIDE.names if name in row["domains"]]
@@ -392,7 +392,7 @@ def test_readme_counts_are_those_of_the_files(annotations: list[Row], written: l
     for source in {row["source"] for row in annotations}:
         of_source = [row for row in annotations if row["source"] == source]
         assert table_row(f"`{source}`", of_source, SPLITS) in lines
-    for rows, splits in ((annotations, SPLITS), (written, ("train", "test"))):
+    for rows, splits in ((annotations, SPLITS), (written, ("train", "dev", "test"))):
         groups = {name: [row for row in rows if name in row["domains"]] for name in WIDE.names}
         groups["no domain"] = [row for row in rows if not row["domains"]]
         groups |= {name: [row for row in rows if row["relation"] == name] for name in RELATIONS}

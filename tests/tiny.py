@@ -97,6 +97,8 @@ def _model(kind: str, n_tokens: int) -> PreTrainedModel:
                 n_layers=2,
                 n_heads=2,
                 hidden_dim=64,
+                dropout=0.0,
+                attention_dropout=0.0,
                 max_position_embeddings=_N_POSITIONS,
             )
         )
@@ -106,6 +108,8 @@ def _model(kind: str, n_tokens: int) -> PreTrainedModel:
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "intermediate_size": 64,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
     }
     if kind == "roberta":
         return RobertaForSequenceClassification(
