@@ -14,8 +14,6 @@ __all__ = ["picture_of_report"]
 
 _N_COLUMNS = 104
 _N_SENTENCES = 14
-# The lines that print_tagged ends with: how many were tagged, and the legend.
-_N_SUMMARY_LINES = 2
 
 _THEME = TerminalTheme(
     background=(22, 27, 34),
@@ -61,21 +59,27 @@ _SVG = """\
 """
 
 
-def picture_of_report(report: Path, tagger: Tagger) -> str:
-    """Return the SVG of what ``diplomacy-nlp tag REPORT`` prints, cut after some sentences.
+def picture_of_report(report: Path, tagger: Tagger, n_sentences: int = 14) -> str:
+    """Return the SVG of what ``diplomacy-nlp tag REPORT`` prints.
 
     Parameters
     ----------
     report : Path
-        A text, shown as its folder's and its own name.
+        A text, named in the picture by its folder and its own name.
     tagger : Tagger
         What tags it.
+    n_sentences : int
+        After how many the picture is cut; it goes on with the summary.
     """
     name = f"{report.parent.name}/{report.name}"
-    screen = Console(
-        record=True, width=_N_COLUMNS, file=io.StringIO(), force_terminal=True, highlight=False
-    )
-    screen.print(f"[bold green]$[/] diplomacy-nlp tag {name}\n")
-    for line in _printed_lines(name, tagger.tag(report.read_text(encoding="utf-8"))):
-        screen.print(Text.from_ansi(line))
-    return screen.export_svg(title="", theme=_THEME, code_format=_SVG, unique_id="report")
+    terminal = Console(file=io.StringIO(), width=_N_COLUMNS, force_terminal=True, highlight=False)
+    documents = [(name, tagger.tag(report.read_text(encoding="utf-8")))]
+    with terminal.capture() as captured:
+        print_tagged(documents, tagger, terminal)
+    heading, *sentences, summary = captured.get().rstrip().split("\n\n")
+    shown = [f"$ diplomacy-nlp tag {name}", heading, *sentences[:n_sentences]]
+    shown += ["  ⋮", summary] if len(sentences) > n_sentences else [summary]
+    screen = Console(file=io.StringIO(), width=_N_COLUMNS, record=True)
+    screen.print(Text.from_ansi("\n\n".join(shown)))
+    svg = screen.export_svg(title="", theme=_THEME, code_format=_SVG, unique_id="report")
+    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"

@@ -12,11 +12,10 @@ models, the others from ``results/``.
 """
 
 import argparse
-import io
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +227,7 @@ def _spread(spread: Mapping[str, float], n_digits: int) -> str:
     return median if low == high else f"{median} ({low}–{high})"
 
 
-def _code(names: Iterator[str] | Mapping[str, str]) -> list[str]:
+def _code(names: Iterable[str]) -> list[str]:
     return [f"`{name}`" for name in names]
 
 
@@ -236,6 +235,15 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table of names in the first column and numbers in the others."""
     rule = ["---"] + ["--:"] * (len(headings) - 1)
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, rule, *rows))
+
+
+def _picture(report: Path) -> str:
+    # Only here, since the tables need no model.
+    from picture import picture_of_report
+
+    from diplomacy_nlp import Tagger
+
+    return picture_of_report(report, Tagger.load())
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = _ROOT) -> int:
@@ -247,7 +255,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = _ROOT) -> int:
     try:
         stale = stale_files(root)
         if options.picture and not options.check:
-            stale[root / "docs" / "tagged-report.svg"] = picture(root / "examples" / "summit.txt")
+            stale[root / "docs" / "tagged-report.svg"] = _picture(root / "examples" / "summit.txt")
     except DiplomacyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

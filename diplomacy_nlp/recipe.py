@@ -24,8 +24,8 @@ class TrainConfig:
         ``baseline`` is TF-IDF with logistic regression; it heeds only the shares, the seed and
         the default domains.
     base_model : str
-        The encoder to start from: ``all-MiniLM-L6-v2`` (installed by the ``train`` extra), a model
-        folder of this library, a folder of transformers, or a hub id.
+        The encoder to start from: ``all-MiniLM-L6-v2`` (installed by the ``train`` extra),
+        ``default`` or another model folder of this library, a folder of transformers, or a hub id.
     max_length_tokens : int
         Longest window of a sentence that the encoder reads, special tokens included.
     n_epochs : int
