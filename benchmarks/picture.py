@@ -13,7 +13,9 @@ from diplomacy_nlp.display import print_tagged
 __all__ = ["picture_of_report"]
 
 _N_COLUMNS = 104
-_N_SENTENCES = 14
+# Enough of examples/summit.txt to show every domain, cooperation and conflict.
+_SHOWN_SENTENCES = (slice(0, 7), slice(14, 21))
+_LEFT_OUT = "   ⋮"
 
 _THEME = TerminalTheme(
     background=(22, 27, 34),
@@ -32,7 +34,7 @@ _THEME = TerminalTheme(
 
 # rich fills in the names in single braces.
 _SVG = """\
-<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
+<svg viewBox="0 0 {width} {height:g}" xmlns="http://www.w3.org/2000/svg" role="img">
 <title>A tagged report in a terminal</title>
 <style>
 .{unique_id}-matrix {{
@@ -44,7 +46,7 @@ _SVG = """\
 </style>
 <defs>
 <clipPath id="{unique_id}-clip-terminal">
-<rect width="{terminal_width}" height="{terminal_height}"/>
+<rect width="{terminal_width:g}" height="{terminal_height:g}"/>
 </clipPath>
 {lines}
 </defs>
@@ -59,8 +61,8 @@ _SVG = """\
 """
 
 
-def picture_of_report(report: Path, tagger: Tagger, n_sentences: int = 14) -> str:
-    """Return the SVG of what ``diplomacy-nlp tag REPORT`` prints.
+def picture_of_report(report: Path, tagger: Tagger) -> str:
+    """Return the SVG of what ``diplomacy-nlp tag REPORT`` prints, with some sentences left out.
 
     Parameters
     ----------
@@ -68,8 +70,6 @@ def picture_of_report(report: Path, tagger: Tagger, n_sentences: int = 14) -> st
         A text, named in the picture by its folder and its own name.
     tagger : Tagger
         What tags it.
-    n_sentences : int
-        After how many the picture is cut; it goes on with the summary.
     """
     name = f"{report.parent.name}/{report.name}"
     terminal = Console(file=io.StringIO(), width=_N_COLUMNS, force_terminal=True, highlight=False)
@@ -77,9 +77,10 @@ def picture_of_report(report: Path, tagger: Tagger, n_sentences: int = 14) -> st
     with terminal.capture() as captured:
         print_tagged(documents, tagger, terminal)
     heading, *sentences, summary = captured.get().rstrip().split("\n\n")
-    shown = [f"$ diplomacy-nlp tag {name}", heading, *sentences[:n_sentences]]
-    shown += ["  ⋮", summary] if len(sentences) > n_sentences else [summary]
+    shown = [f"$ diplomacy-nlp tag {name}", heading]
+    for part in _SHOWN_SENTENCES:
+        shown += [*sentences[part], _LEFT_OUT]
     screen = Console(file=io.StringIO(), width=_N_COLUMNS, record=True)
-    screen.print(Text.from_ansi("\n\n".join(shown)))
+    screen.print(Text.from_ansi("\n\n".join([*shown, summary])))
     svg = screen.export_svg(title="", theme=_THEME, code_format=_SVG, unique_id="report")
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"

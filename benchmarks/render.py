@@ -7,29 +7,37 @@
     python benchmarks/render.py --picture  # the picture of a tagged report too
 
 A part stands between ``<!-- begin generated: NAME -->`` and ``<!-- end generated: NAME -->``, where
-NAME is ``scores``, ``speed`` or ``sentences``. Scores come from the ``metrics.json`` of the shipped
-models, the others from ``results/``.
+NAME is ``scores``, ``speed``, ``sentences`` or ``models``. Scores come from the ``metrics.json`` of
+the shipped models, the rest from ``results/``.
 """
 
 import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from diplomacy_nlp.errors import DataError, DiplomacyError
 
-__all__ = ["replace_parts", "scores_part", "sentences_part", "speed_part", "stale_files"]
+__all__ = [
+    "models_part",
+    "replace_parts",
+    "scores_part",
+    "sentences_part",
+    "speed_part",
+    "stale_files",
+]
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 _EVALUATION_SETS = {
-    "test": "other documents of the sources that the model was trained on",
-    "test_source": "a source that it was never trained on",
-    "written": "sentences written for this project",
+    "test": "from other documents of the sources it was trained on",
+    "test_source": "from a source it was never trained on",
+    "written": "written for this project",
 }
+_README_PARTS = {"scores", "speed", "sentences"}
 _MARKED = re.compile(
     r"(?P<begin><!-- begin generated: (?P<name>\S+) -->\n).*?(?P<end><!-- end generated: \2 -->)",
     re.DOTALL,
@@ -55,12 +63,14 @@ def stale_files(root: Path = _ROOT) -> dict[Path, str]:
         for name in ("default", "baseline")
     }
     parts = {
+        "models": models_part(quality),
         "scores": scores_part(quality),
         "speed": speed_part(_read_json(results / "speed.json")),
         "sentences": sentences_part(_read_json(results / "sentences.json")),
     }
     readme = root / "README.md"
-    if missing := parts.keys() - {match["name"] for match in _MARKED.finditer(_read(readme))}:
+    marked = {match["name"] for match in _MARKED.finditer(_read(readme))}
+    if missing := _README_PARTS - marked:
         raise DataError(f"{readme}: has no generated part named {', '.join(sorted(missing))}")
     texts = {
         document: replace_parts(_read(document), parts)
@@ -88,7 +98,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _quality(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a model's metrics say of its scores."""
-    kept = ("scores", "scores_of_all_domains", "data", "versions")
+    kept = ("scores", "data", "training_seconds", "machine", "versions")
     return {key: metrics[key] for key in kept}
 
 
@@ -134,25 +144,23 @@ def scores_part(quality: Mapping[str, Any]) -> str:
     """
     names = {"default": "shipped model", "baseline": "TF-IDF baseline"}
     rows = [
-        [name, *(_score(quality[model]["scores"][key]["macro_f1"]) for key in _EVALUATION_SETS)]
-        for model, name in names.items()
+        [name, *_scores(quality[model], list(_EVALUATION_SETS))] for model, name in names.items()
     ]
     scores = quality["default"]["scores"]
-    sets = "; ".join(
-        f"`{key}` has {scores[key]['n_sentences']} sentences with {_n_labels(scores[key])} labels, "
-        f"{what}"
+    sets = ", ".join(
+        f"`{key}` {what} ({scores[key]['n_sentences']} with {_n_labels(scores[key])} labels)"
         for key, what in _EVALUATION_SETS.items()
     )
     return (
-        _table(["macro-F1, four core domains", *_code(_EVALUATION_SETS)], rows)
-        + f"\nIn brackets, the 95 % bootstrap interval over documents. {sets}.\n\n"
-        + _domain_table(scores, ("test", "test_source"))
+        _table(["macro-F1, four core domains", *(f"`{key}`" for key in _EVALUATION_SETS)], rows)
+        + f"\nThe sentences of {sets}. With the scores stand 95 % bootstrap intervals over "
+        "documents.\n\n" + _domain_table(scores, ("test", "test_source"))
     )
 
 
 def _domain_table(scores: Mapping[str, Any], sets: Sequence[str]) -> str:
-    measures = {"precision": "precision", "recall": "recall", "f1": "F1"}
-    headings = [f"{measure}, `{key}`" for key in sets for measure in measures.values()]
+    measures = ("precision", "recall", "f1")
+    headings = [name for key in sets for name in (f"`{key}` precision", "recall", "F1")]
     rows = [
         [domain, *(f"{scores[key]['domains'][domain][m]:.3f}" for key in sets for m in measures)]
         for domain in scores[sets[0]]["domains"]
@@ -164,9 +172,38 @@ def _n_labels(evaluation: Mapping[str, Any]) -> int:
     return sum(domain["support"] for domain in evaluation["domains"].values())
 
 
-def _score(score: Mapping[str, Any]) -> str:
-    interval = score["interval"]
-    return f"{score['value']:.3f} ({interval['low']:.3f}–{interval['high']:.3f})"
+def _scores(model: Mapping[str, Any], sets: Sequence[str]) -> list[str]:
+    scores = [model["scores"][key]["macro_f1"] for key in sets]
+    return [
+        f"{score['value']:.3f} ({score['interval']['low']:.3f}–{score['interval']['high']:.3f})"
+        for score in scores
+    ]
+
+
+def models_part(quality: Mapping[str, Any]) -> str:
+    """Return how long the shipped models took to train, and what they scored.
+
+    Parameters
+    ----------
+    quality : mapping
+        As of :func:`scores_part`.
+    """
+    sets = ("dev", *_EVALUATION_SETS)
+    rows = [
+        [f"`{name}`", _duration(model["training_seconds"]), *_scores(model, sets)]
+        for name, model in quality.items()
+    ]
+    model = quality["default"]
+    return (
+        _table(["model", "training", *(f"`{key}`" for key in sets)], rows)
+        + "\nThe macro-F1 over the four core domains, with 95 % bootstrap intervals over "
+        f"documents, after training on {model['data']['n_train']:,} sentences with "
+        f"{model['machine']['n_cores']} cores and torch {model['versions']['torch']}.\n"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
 
 
 def speed_part(speed: Mapping[str, Any]) -> str:
@@ -190,8 +227,8 @@ def speed_part(speed: Mapping[str, Any]) -> str:
         _table(["", "sentences per second", "times the pipeline"], rows)
         + f"\nThe median of {speed['n_rounds']} rounds over {speed['n_sentences']:,} sentences in "
         f"batches of {speed['batch_size']}, with the smallest and the largest, on "
-        f"{machine['n_cores']} cores of an {machine['processor']}. All but the baseline have the "
-        "same fine-tuned weights. From a cold start, `diplomacy-nlp tag examples/summit.txt` takes "
+        f"{machine['n_cores']} cores ({machine['processor']}). All but the baseline have the same "
+        "fine-tuned weights. From a cold start, `diplomacy-nlp tag examples/summit.txt` takes "
         f"{_spread(tag['seconds'], 2)} seconds and {tag['peak_mb']['median']:.0f} MB.\n"
     )
 
@@ -211,9 +248,9 @@ def sentences_part(sentences: Mapping[str, Any]) -> str:
     ]
     return (
         _table(["cases solved", "held out", "all"], rows)
-        + f"\nHard cases for sentence splitters, {sentences['n_cases']} in all, with the 95 % "
-        "interval of the share. The splitter's rules were written against the others and frozen "
-        "before the held-out ones were written.\n"
+        + f"\nHard cases for sentence splitters, {sentences['n_cases']} in all, with 95 % "
+        "intervals of the share. They were written for this project and follow its conventions: "
+        "most of them along with its own rules, the held-out ones after these were frozen.\n"
     )
 
 
@@ -225,10 +262,6 @@ def _share(share: Mapping[str, Any]) -> str:
 def _spread(spread: Mapping[str, float], n_digits: int) -> str:
     low, median, high = (f"{spread[key]:,.{n_digits}f}" for key in ("low", "median", "high"))
     return median if low == high else f"{median} ({low}–{high})"
-
-
-def _code(names: Iterable[str]) -> list[str]:
-    return [f"`{name}`" for name in names]
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -18,32 +18,34 @@ import json
 import os
 import platform
 import random
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from timing import (
+    ProcessCost,
+    Spread,
+    TagSentences,
+    describe_machine,
+    measure_process,
+    time_rounds,
+)
 
 from diplomacy_nlp import __version__
 
 __all__ = [
-    "ProcessCost",
-    "Spread",
     "Target",
     "Throughput",
     "benchmark_sentences",
-    "measure_process",
+    "cold_start",
+    "contestants",
     "measure_throughput",
     "targets",
-    "time_rounds",
 ]
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -62,28 +64,6 @@ _MAX_IMPORT_SECONDS, _MAX_HELP_SECONDS = 0.25, 0.5
 
 _PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "tokenizers", "torch", "transformers")
 
-_TagSentences: TypeAlias = Callable[[list[str]], object]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The median of repeated measurements, the smallest and the largest.
-
-    Examples
-    --------
-    >>> Spread.of([3.0, 1.0, 2.0])
-    Spread(median=2.0, low=1.0, high=3.0)
-    """
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """Summarise at least one value."""
-        return cls(statistics.median(values), min(values), max(values))
-
 
 @dataclass(frozen=True)
 class Throughput:
@@ -93,15 +73,6 @@ class Throughput:
     sentences_per_second: Spread
     ratio_to_pipeline: Spread
     seconds: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class ProcessCost:
-    """What a whole process takes, over some runs: wall seconds and peak memory in 10^6 bytes."""
-
-    seconds: Spread
-    peak_mb: Spread
-    n_runs: int
 
 
 @dataclass(frozen=True)
@@ -131,7 +102,7 @@ def benchmark_sentences(n_sentences: int, seed: int = _SEED) -> list[str]:
     return list(itertools.islice(itertools.cycle(texts), n_sentences))
 
 
-def contestants(model: str) -> dict[str, _TagSentences]:
+def contestants(model: str) -> dict[str, TagSentences]:
     """Load the model, the two ways to run its weights in torch, and the baseline."""
     from transformers import pipeline
 
@@ -163,39 +134,6 @@ def contestants(model: str) -> dict[str, _TagSentences]:
     }
 
 
-def time_rounds(
-    taggers: Mapping[str, _TagSentences],
-    sentences: list[str],
-    n_rounds: int,
-    *,
-    clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, list[float]]:
-    """Return the seconds that each took for the sentences in each round.
-
-    Parameters
-    ----------
-    taggers : mapping of str to callable
-        Run once a round each, after a round that is not timed; another begins in every round.
-    sentences : list of str
-        The same for all.
-    n_rounds : int
-        At least 1.
-    clock : callable
-        Returns seconds.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in taggers}
-    for tag in taggers.values():
-        tag(sentences)
-    names = list(taggers)
-    for number in range(n_rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            started = clock()
-            taggers[name](sentences)
-            seconds[name].append(clock() - started)
-    return seconds
-
-
 def measure_throughput(
     seconds: Mapping[str, Sequence[float]], n_sentences: int
 ) -> tuple[Throughput, ...]:
@@ -221,40 +159,6 @@ def measure_throughput(
         )
         for name, rounds in seconds.items()
     )
-
-
-def measure_process(arguments: Sequence[str], n_runs: int) -> ProcessCost:
-    """Run Python with these arguments, once uncounted and then ``n_runs`` times.
-
-    Call it before anything large is imported: on Linux the peak memory of a new process is at
-    least that of the process which started it.
-
-    Raises
-    ------
-    CalledProcessError
-        A run failed.
-    """
-    runs = [_run_process(arguments) for _ in range(n_runs + 1)][1:]
-    seconds, peak_mb = zip(*runs, strict=True)
-    return ProcessCost(Spread.of(seconds), Spread.of(peak_mb), n_runs)
-
-
-def _run_process(arguments: Sequence[str]) -> tuple[float, float]:
-    """Return the wall seconds and the peak memory of one run."""
-    command = [sys.executable, *arguments]
-    # What is installed has its bytecode; the first run writes that of a checkout.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    with tempfile.TemporaryFile() as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    # macOS counts bytes, everything else 1,024 of them.
-    n_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return seconds, n_bytes / 1e6
 
 
 def cold_start(model: str, n_runs: int) -> dict[str, ProcessCost]:
@@ -291,32 +195,18 @@ def _environment(model: str) -> dict[str, Any]:
     from diplomacy_nlp.model_files import find_model
 
     folder = find_model(model)
-    has_affinity = hasattr(os, "sched_getaffinity")
-    n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
+    machine = describe_machine()
     return {
         "model": {
             "name": model,
             "sha256": hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest(),
         },
-        "machine": {
-            "processor": _processor(),
-            "n_cores": n_cores,
-            "system": platform.platform(),
-        },
+        "machine": machine,
         # Both at their defaults; onnxruntime is given one for each core.
-        "threads": {"torch": torch.get_num_threads(), "onnxruntime": n_cores},
+        "threads": {"torch": torch.get_num_threads(), "onnxruntime": machine["n_cores"]},
         "versions": {"python": platform.python_version(), "diplomacy-nlp": __version__}
         | {package: version(package) for package in _PACKAGES},
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def _print_report(

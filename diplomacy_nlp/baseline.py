@@ -1,5 +1,6 @@
 """The baseline: TF-IDF with logistic regression, as an estimator and as a backend."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy.typing as npt
 
 from diplomacy_nlp.calibration import Calibration, Logits
 from diplomacy_nlp.errors import MissingExtraError, ModelDamagedError
+from diplomacy_nlp.metrics import check_binary
 from diplomacy_nlp.model_files import ModelConfig
 
 try:
@@ -22,6 +24,11 @@ except ImportError as error:
     raise MissingExtraError("The baseline", "train") from error
 
 __all__ = ["BaselineBackend", "BaselineClassifier"]
+
+# The logit, or its negative, of a column whose training labels were all alike.
+_CERTAIN_LOGIT = 10.0
+# What scikit-learn puts in the place of a regression there, which skops does not know.
+_CONSTANT_TYPES = ["sklearn.multiclass._ConstantPredictor"]
 
 
 class BaselineClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -40,8 +47,8 @@ class BaselineClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    classes_ : ndarray of int64, (d,)
-        The column numbers.
+    classes_ : list of ndarray, d times [0, 1]
+        The labels of each column, as scikit-learn has them for several outputs.
     pipeline_ : Pipeline
         The fitted scikit-learn pipeline.
     """
@@ -60,8 +67,8 @@ class BaselineClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, texts: Sequence[str], Y: npt.ArrayLike) -> "BaselineClassifier":  # noqa: N803
         """Fit on ``n`` sentences and their 0/1 labels, (n, d)."""
-        labels = np.asarray(Y, dtype=np.int64)
-        self.pipeline_ = Pipeline(
+        labels = check_binary(Y, "Y", 2).astype(np.int64)
+        pipeline = Pipeline(
             [
                 (
                     "tfidf",
@@ -79,8 +86,12 @@ class BaselineClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     ),
                 ),
             ]
-        ).fit(list(texts), labels)
-        self.classes_ = np.arange(labels.shape[1])
+        )
+        with warnings.catch_warnings():
+            # Of a column of labels that are all alike, which read_examples warns of in its words.
+            warnings.filterwarnings("ignore", "Label .* is present in all training examples")
+            self.pipeline_ = pipeline.fit(list(texts), labels)
+        self.classes_ = [np.array([0, 1])] * labels.shape[1]
         return self
 
     def decision_function(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -121,7 +132,7 @@ class BaselineBackend:
 
     def __init__(self, folder: Path, config: ModelConfig) -> None:
         try:
-            self._pipeline = skops.io.load(folder / "model.skops")
+            self._pipeline = skops.io.load(folder / "model.skops", trusted=_CONSTANT_TYPES)
         except Exception as error:  # a file from outside may raise whatever it hits
             raise ModelDamagedError(
                 f"{folder / 'model.skops'} cannot be loaded: {error}"
@@ -137,9 +148,14 @@ class BaselineBackend:
 
 
 def _pipeline_logits(pipeline: Pipeline, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    n_outputs = len(pipeline["classifier"].estimators_)
+    estimators = pipeline["classifier"].estimators_
     if not len(texts):
-        return np.empty((0, n_outputs), dtype=np.float32)
-    logits = pipeline.decision_function(list(texts)).astype(np.float32)
+        return np.empty((0, len(estimators)), dtype=np.float32)
+    decisions = pipeline.decision_function(list(texts))
     # A single column comes without its second dimension.
-    return np.asarray(logits.reshape(len(texts), n_outputs))
+    logits = decisions.reshape(len(texts), len(estimators)).astype(np.float32)
+    for column, estimator in enumerate(estimators):
+        if not isinstance(estimator, LogisticRegression):
+            always = pipeline.predict([texts[0]]).ravel()[column]
+            logits[:, column] = _CERTAIN_LOGIT if always else -_CERTAIN_LOGIT
+    return np.asarray(logits)

@@ -40,6 +40,18 @@ SHIPPED_MODELS = ("default", "baseline")
 
 _BACKENDS = ("onnx", "skops")
 
+_KINDS = {
+    "backend": str,
+    "domains": list,
+    "default_domains": list,
+    "has_relation": bool,
+    "base_model": str,
+    "max_length_tokens": int,
+    "encoder": dict,
+    "special_tokens": dict,
+    "tier": str,
+}
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -115,6 +127,9 @@ class ModelConfig:
             The text is not such a configuration; :func:`read_model_config` says which folder's.
         """
         fields = json.loads(text)
+        for name, kind in _KINDS.items():
+            if type(fields[name]) is not kind:
+                raise ConfigError(f"{name} is {fields[name]!r}, which is no {kind.__name__}")
         domains = DomainSet(
             tuple(
                 Domain(domain["name"], domain["definition"], tuple(domain["references"]))
@@ -123,6 +138,8 @@ class ModelConfig:
         )
         if fields["backend"] not in _BACKENDS:
             raise ConfigError(f"backend {fields['backend']!r} is none of {', '.join(_BACKENDS)}")
+        if fields["backend"] == "onnx" and fields["max_length_tokens"] < 8:
+            raise ConfigError(f"max_length_tokens is {fields['max_length_tokens']}, less than 8")
         calibration = Calibration.from_dict(fields["calibration"])
         if len(calibration.thresholds) != len(domains):
             raise ConfigError(f"{len(calibration.thresholds)} thresholds, {len(domains)} domains")
@@ -130,12 +147,12 @@ class ModelConfig:
             backend=fields["backend"],
             domains=domains,
             default_domains=domains.select(fields["default_domains"]).names,
-            has_relation=bool(fields["has_relation"]),
+            has_relation=fields["has_relation"],
             calibration=calibration,
             base_model=fields["base_model"],
-            max_length_tokens=int(fields["max_length_tokens"]),
-            encoder=dict(fields["encoder"]),
-            special_tokens=dict(fields["special_tokens"]),
+            max_length_tokens=fields["max_length_tokens"],
+            encoder=fields["encoder"],
+            special_tokens=fields["special_tokens"],
             tier=fields["tier"],
         )
 
@@ -180,14 +197,13 @@ def _shipped_folder(name: str) -> Path:
 def _download(hub_id: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
         raise ModelNotFoundError(
             f"no model folder {hub_id!r}. To fetch it from a hub: pip install huggingface_hub"
         ) from error
     try:
         return Path(snapshot_download(hub_id))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # of which the hub's own errors are kinds
         raise ModelNotFoundError(
             f"no model {hub_id!r}, in a folder or on the hub: {error}"
         ) from error
@@ -290,13 +306,16 @@ def write_model(folder: Path, config: ModelConfig, files: Mapping[str, bytes]) -
     ]
     content["SHA256SUMS"] = "".join(sums).encode()
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    replaced = partial.with_name(f"{partial.name}.old")
     try:
         partial.chmod(0o755)
         for name, data in content.items():
             (partial / name).write_bytes(data)
         if folder.exists():
-            folder.rename(partial.with_suffix(".old"))
+            folder.rename(replaced)
         partial.rename(folder)
     finally:
+        if replaced.exists() and not folder.exists():
+            replaced.rename(folder)
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(partial.with_suffix(".old"), ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)

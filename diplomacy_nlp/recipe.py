@@ -13,6 +13,8 @@ __all__ = ["MINILM", "TrainConfig", "read_recipe"]
 #: The base encoder that the ``train`` extra installs: all-MiniLM-L6-v2.
 MINILM = "all-MiniLM-L6-v2"
 
+_WANTED = {int: "a whole number", float: "a number", str: "a string", tuple: "a list of names"}
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -56,7 +58,7 @@ class TrainConfig:
     dev_share, test_share : float
         Shares of the rows, in (0, 0.5), set aside when the data brings no splits of its own.
     seed : int
-        Seed of every random step.
+        Seed of every random step, in [0, 2**32).
 
     Raises
     ------
@@ -88,13 +90,14 @@ class TrainConfig:
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("learning_rate", "head_learning_rate_factor"):
             self._require(name, getattr(self, name) > 0, "above 0")
-        for name in ("weight_decay", "relation_weight", "seed"):
+        for name in ("weight_decay", "relation_weight"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in ("warmup_share", "label_smoothing"):
             self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
         for name in ("dev_share", "test_share"):
             self._require(name, 0 < getattr(self, name) < 0.5, "in (0, 0.5)")
         self._require("layer_decay", 0 < self.layer_decay <= 1, "in (0, 1]")
+        self._require("seed", 0 <= self.seed < 2**32, "in [0, 2**32)")
         for name, choices in (
             ("architecture", ("transformer", "baseline")),
             ("precision", ("auto", "bf16", "float32")),
@@ -143,6 +146,6 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
         if isinstance(default, tuple) and isinstance(value, list):
             value = tuple(value)
         if type(value) is not type(default):
-            raise ConfigError(f"{key} is {value!r}; a {type(default).__name__} is wanted")
+            raise ConfigError(f"{key} is {value!r}; {_WANTED[type(default)]} is wanted")
         checked[key] = value
     return checked

@@ -7,7 +7,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from diplomacy_nlp.calibration import Calibration, Logits, best_f1_threshold, fit_calibration
+from diplomacy_nlp.calibration import (
+    Calibration,
+    Logits,
+    best_f1_threshold,
+    expected_f1_threshold,
+    fit_calibration,
+)
 from diplomacy_nlp.errors import ConfigError
 from diplomacy_nlp.metrics import calibration_error, f1_score
 
@@ -127,6 +133,30 @@ class TestRelationProbabilities:
             tempered(1).relation_probabilities(logits)
 
 
+class TestExpectedF1Threshold:
+    @few
+    @given(st.lists(st.floats(0.0625, 1, width=32), min_size=1, max_size=30))
+    def test_no_other_cut_expects_more(self, probabilities):
+        threshold = expected_f1_threshold(probabilities)
+
+        def expected_f1(cut):
+            tagged = [p for p in probabilities if p >= cut]
+            return 2 * sum(tagged) / (len(tagged) + sum(probabilities))
+
+        assert 0 < threshold <= 0.5 + 1e-12
+        best = max(expected_f1(cut) for cut in probabilities)
+        assert expected_f1(threshold) == pytest.approx(best)
+        assert threshold == pytest.approx(best / 2)
+
+    @pytest.mark.parametrize("probabilities", [[0.0, 0.0], []])
+    def test_nothing_expected(self, probabilities):
+        assert expected_f1_threshold(probabilities) == 0.5
+
+    def test_wrong_probabilities(self):
+        with pytest.raises(ValueError, match="probabilities must lie in"):
+            expected_f1_threshold([0.5, 1.5])
+
+
 class TestBestF1Threshold:
     @few
     @given(labelled(st.one_of(st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.floats(0, 1, width=32))))
@@ -215,7 +245,7 @@ class TestFit:
         probabilities = calibration.probabilities(logits)[:, 0]
         # Platt's targets for two of each are 1/4 and 3/4.
         np.testing.assert_allclose(probabilities, [0.25, 0.25, 0.75, 0.75], atol=0.03)
-        assert calibration.thresholds[0] == pytest.approx(0.5, abs=0.01)
+        assert calibration.tags(probabilities[:, None])[:, 0].tolist() == [False, False, True, True]
 
     @pytest.mark.parametrize(
         ("labels", "logits"),
@@ -236,15 +266,17 @@ class TestFit:
         if not labels.any():
             assert calibration.thresholds == (0.5,)
 
-    def test_thresholds_reach_the_best_f1_on_dev(self):
+    def test_thresholds_are_those_of_the_best_expected_f1(self):
         rng = np.random.default_rng(1)
-        logits = rng.normal(size=(60, 3)).astype(np.float32)
-        labels = rng.random((60, 3)) < sigmoid(3 * logits - 2)
+        logits = rng.normal(size=(4000, 3)).astype(np.float32)
+        labels = rng.random((4000, 3)) < sigmoid(3 * logits - 2)
         calibration = fit_calibration(Logits(logits), labels)
-        tags = calibration.tags(calibration.probabilities(logits))
+        probabilities = calibration.probabilities(logits)
+        tags = calibration.tags(probabilities)
         for j in range(3):
-            best = max(f1_score(labels[:, j], logits[:, j] >= cut) for cut in logits[:, j])
-            assert f1_score(labels[:, j], tags[:, j]) == pytest.approx(best)
+            assert calibration.thresholds[j] == expected_f1_threshold(probabilities[:, j])
+            best = max(f1_score(labels[:, j], logits[:, j] >= cut) for cut in logits[::20, j])
+            assert f1_score(labels[:, j], tags[:, j]) == pytest.approx(best, abs=0.01)
 
     def test_temperature(self):
         rng = np.random.default_rng(2)

@@ -1,0 +1,202 @@
+"""The benchmarks' arithmetic, on timings that are given, and the documents that they write."""
+
+import importlib
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diplomacy_nlp import Tagger
+from diplomacy_nlp.errors import DataError
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+picture = importlib.import_module("picture")
+render = importlib.import_module("render")
+speed = importlib.import_module("speed")
+timing = importlib.import_module("timing")
+
+PIPELINE = "transformers pipeline, fp32"
+OURS = "diplomacy_nlp, int8"
+
+
+def cost(seconds, peak_mb=100.0):
+    return timing.ProcessCost(timing.Spread.of([seconds]), timing.Spread.of([peak_mb]), 1)
+
+
+def test_sentences_are_ours_shuffled_and_repeated():
+    written = [
+        json.loads(line)["text"]
+        for line in (ROOT / "data" / "written.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    sentences = speed.benchmark_sentences(len(written) + 8)
+    assert sentences == speed.benchmark_sentences(len(written) + 8)
+    assert sentences[:8] == sentences[-8:] != written[:8]
+    assert sorted(sentences[:-8]) == sorted(written)
+
+
+def test_rounds_are_interleaved_after_one_that_does_not_count():
+    calls = []
+    taggers = {name: lambda sentences, name=name: calls.append((name, sentences)) for name in "abc"}
+    clock = itertools.accumulate(itertools.cycle([1.0, 2.0]))
+    seconds = timing.time_rounds(taggers, ["x"] * 8, 3, clock=lambda: next(clock))
+    assert seconds == {name: [2.0] * 3 for name in "abc"}
+    assert "".join(name for name, _ in calls) == "abc" + "abc" + "bca" + "cab"
+    assert all(sentences == ["x"] * 8 for _, sentences in calls)
+
+
+def test_throughput_takes_ratios_within_a_round():
+    rows = speed.measure_throughput({OURS: [1.0, 4.0, 2.0], PIPELINE: [8.0, 8.0, 10.0]}, 100)
+    ours, pipeline = rows
+    assert (ours.name, ours.seconds) == (OURS, (1.0, 4.0, 2.0))
+    assert ours.sentences_per_second == timing.Spread(50.0, 25.0, 100.0)
+    assert ours.ratio_to_pipeline == timing.Spread(5.0, 2.0, 8.0)
+    assert pipeline.ratio_to_pipeline == timing.Spread(1.0, 1.0, 1.0)
+
+
+def test_targets_are_limits_of_medians():
+    rows = speed.measure_throughput({OURS: [1.0], PIPELINE: [5.0]}, 8)
+    cold = {"tag": cost(1.4, 250.0), "help": cost(0.6), "import": cost(0.2)}
+    goals = {goal.name: goal for goal in speed.targets(rows, cold)}
+    assert goals["times the pipeline"].measured == 5.0
+    assert {name: goal.is_met for name, goal in goals.items()} == {
+        "times the pipeline": True,
+        "seconds of tag, cold": True,
+        "MB of tag, cold": False,
+        "seconds of --help": False,
+        "seconds of import": True,
+    }
+
+
+def test_a_process_is_measured_and_its_failure_told():
+    measured = timing.measure_process(["-c", "b'x' * 10**8"], 2)
+    assert measured.n_runs == 2
+    assert 0 < measured.seconds.low <= measured.seconds.median <= measured.seconds.high
+    assert measured.peak_mb.low > 100
+    with pytest.raises(subprocess.CalledProcessError):
+        timing.measure_process(["-c", "raise SystemExit(3)"], 1)
+
+
+def test_contestants_run_the_same_weights(monkeypatch):
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")  # else the pipeline would set it
+    sentences = speed.benchmark_sentences(8)
+    contestants = speed.contestants("default")
+    assert list(contestants) == [OURS, PIPELINE, "torch, sorted by length, fp32", "baseline"]
+    ours, pipeline, torch, baseline = (tag(sentences) for tag in contestants.values())
+    labels = [f"LABEL_{column}" for column in range(torch.shape[1])]
+    scores = [{row["label"]: row["score"] for row in rows} for rows in pipeline]
+    piped = np.array([[row[label] for label in labels] for row in scores])
+    np.testing.assert_allclose(piped, 1 / (1 + np.exp(-torch)), atol=1e-5)
+    assert ours.shape == baseline.shape == (8, len(Tagger.load().domains))
+
+
+def test_the_whole_benchmark_writes_its_results(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
+    monkeypatch.setattr(
+        speed, "cold_start", lambda *_: dict.fromkeys(("tag", "help", "import"), cost(0.1))
+    )
+    monkeypatch.setattr(
+        speed, "contestants", lambda _: {OURS: len, PIPELINE: sorted, "baseline": min}
+    )
+    output = tmp_path / "speed.json"
+    arguments = ["--sentences", "8", "--rounds", "2", "--output", str(output)]
+    assert speed.main(arguments) == 0
+    assert "Throughput" in capsys.readouterr().out
+    results = json.loads(output.read_text(encoding="utf-8"))
+    assert (results["n_sentences"], results["n_rounds"], results["batch_size"]) == (8, 2, 32)
+    assert [row["name"] for row in results["throughput"]] == [OURS, PIPELINE, "baseline"]
+    assert set(results["versions"]) >= {"python", "diplomacy-nlp", "torch", "transformers"}
+    assert results["threads"]["torch"] >= 1
+    published = json.loads((RESULTS / "speed.json").read_text(encoding="utf-8"))
+    assert published.keys() == results.keys()
+    assert render.speed_part(results).count("\n") > 4
+
+
+def test_published_numbers_are_fresh(capsys):
+    assert render.main(["--check"]) == 0, capsys.readouterr()
+
+
+@pytest.fixture
+def repository(tmp_path):
+    for name in ("benchmarks/results", "docs", "models"):
+        shutil.copytree(
+            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.onnx", "*.skops")
+        )
+    parts = [
+        f"<!-- begin generated: {name} -->\nold\n<!-- end generated: {name} -->"
+        for name in ("scores", "speed", "sentences")
+    ]
+    (tmp_path / "README.md").write_text("\n\n".join(["# Title", *parts, "last\n"]))
+    (tmp_path / "docs" / "guide.md").write_text(
+        "<!-- begin generated: models -->\n<!-- end generated: models -->\n"
+    )
+    return tmp_path
+
+
+def test_parts_are_stale_then_written_then_fresh(repository, capsys):
+    readme = repository / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    assert render.main(["--check"], repository) == 1
+    assert f"{readme}: is stale" in capsys.readouterr().out
+    assert readme.read_text(encoding="utf-8") == before
+    assert render.main([], repository) == 0
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith("# Title\n\n<!-- begin generated: scores -->\n| ")
+    assert text.endswith("<!-- end generated: sentences -->\n\nlast\n")
+    assert "old" not in text.split()
+    guide = (repository / "docs" / "guide.md").read_text(encoding="utf-8")
+    assert "| `baseline` | " in guide
+    assert render.main(["--check"], repository) == 0
+
+
+def test_a_changed_score_is_stale(repository):
+    render.main([], repository)
+    metrics = repository / "models" / "default" / "metrics.json"
+    content = json.loads(metrics.read_text(encoding="utf-8"))
+    content["scores"]["test"]["macro_f1"]["value"] = 0.123
+    metrics.write_text(json.dumps(content), encoding="utf-8")
+    stale = render.stale_files(repository)
+    assert {path.name for path in stale} == {"README.md", "guide.md", "quality.json"}
+    assert "| shipped model | 0.123 (" in stale[repository / "README.md"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("README.md", "# Title\n", "has no generated part named scores, sentences, speed"),
+        ("benchmarks/results/speed.json", None, "speed.json: No such file"),
+        (
+            "docs/more.md",
+            "<!-- begin generated: sped -->\n<!-- end generated: sped -->",
+            "no generated part 'sped'",
+        ),
+    ],
+)
+def test_what_cannot_be_rendered_is_told(repository, capsys, path, content, message):
+    if content is None:
+        (repository / path).unlink()
+    else:
+        (repository / path).write_text(content)
+    assert render.main([], repository) == 1
+    assert message in capsys.readouterr().err
+    with pytest.raises(DataError, match=re.escape(message)):
+        render.stale_files(repository)
+
+
+def test_picture_shows_every_domain_and_names_no_host(fake_tagger):
+    drawn = picture.picture_of_report(ROOT / "examples" / "summit.txt", fake_tagger)
+    published = (ROOT / "docs" / "tagged-report.svg").read_text(encoding="utf-8")
+    for svg in (drawn, published):
+        text = re.sub(r"<[^>]+>", "", svg).replace("&#160;", " ")
+        assert "$ diplomacy-nlp tag examples/summit.txt" in text
+        assert all(name in text for name in fake_tagger.domains.names)
+        assert "sentences tagged" in text
+        assert re.findall(r"\w+://[^\"' )]+", svg) == ["http://www.w3.org/2000/svg"]

