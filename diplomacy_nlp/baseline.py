@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import ZIP_DEFLATED
 
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +112,7 @@ class BaselineClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def to_bytes(self) -> bytes:
         """Return the fitted pipeline as a skops file, which holds no pickle."""
         check_is_fitted(self)
-        return bytes(skops.io.dumps(self.pipeline_))
+        return bytes(skops.io.dumps(self.pipeline_, compression=ZIP_DEFLATED))
 
 
 class BaselineBackend:

@@ -45,6 +45,9 @@ _ROBERTA_TOKENS = {
 }
 _N_TOKENS = 800
 _N_POSITIONS = 64
+_WIDTH = 32
+# The weights that decide which tokens attend to which.
+_LOOKING = ("query", "key", "q_lin", "k_lin")
 
 
 def written_examples() -> Examples:
@@ -105,10 +108,11 @@ def build_encoder(kind: str, folder: Path) -> Path:
     torch.manual_seed(0)
     model = _model(kind, len(tokenizer))
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            # As after pre-training: words differ, and no two vectors of biases are alike.
-            spread = 1.0 if "word_embeddings" in name else 0.02
-            parameter.add_(spread * torch.randn_like(parameter))
+        for name, weight in model.named_parameters():
+            weight.add_((1.0 if "word_embeddings" in name else 0.02) * torch.randn_like(weight))
+            # As if pre-trained: from layer to layer, every token hands on what the others are.
+            if weight.shape == (_WIDTH, _WIDTH) and not any(part in name for part in _LOOKING):
+                weight.add_(torch.eye(_WIDTH))
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)
     return folder
@@ -119,7 +123,7 @@ def _model(kind: str, n_tokens: int) -> PreTrainedModel:
         return DistilBertForSequenceClassification(
             DistilBertConfig(
                 vocab_size=n_tokens,
-                dim=32,
+                dim=_WIDTH,
                 n_layers=2,
                 n_heads=2,
                 hidden_dim=64,
@@ -130,7 +134,7 @@ def _model(kind: str, n_tokens: int) -> PreTrainedModel:
         )
     shape = {
         "vocab_size": n_tokens,
-        "hidden_size": 32,
+        "hidden_size": _WIDTH,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "intermediate_size": 64,
