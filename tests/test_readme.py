@@ -52,7 +52,7 @@ def test_commands_run_in_order(clone):
     for line in run:
         result = subprocess.run(
             line,
-            shell=True,  # noqa: S602 (the README's own)
+            shell=True,
             cwd=clone,
             env=environment,
             capture_output=True,
