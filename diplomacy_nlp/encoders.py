@@ -29,7 +29,14 @@ try:
 except ImportError as error:
     raise MissingExtraError("Training", "train") from error
 
-__all__ = ["Encoder", "load_encoder", "quiet_transformers", "restore_encoder", "torch_logits"]
+__all__ = [
+    "Encoder",
+    "load_encoder",
+    "longest_window_tokens",
+    "quiet_transformers",
+    "restore_encoder",
+    "torch_logits",
+]
 
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -130,6 +137,16 @@ def restore_encoder(folder: Path, config: ModelConfig) -> Encoder:
         tokenizer_file=str(folder / "tokenizer.json"), **config.special_tokens
     )
     return Encoder(model.eval(), tokenizer)
+
+
+def longest_window_tokens(encoder: Encoder) -> int | None:
+    """Return how many tokens an encoder reads at once; None where it sets no limit."""
+    for name, module in encoder.model.named_modules():
+        if name.endswith("position_embeddings"):
+            # RoBERTa and its kin count positions from the number of the padding token.
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            return int(module.num_embeddings) - first
+    return None
 
 
 def torch_logits(

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from diplomacy_nlp.calibration import Calibration, best_f1_threshold
-from diplomacy_nlp.errors import MissingExtraError
-from diplomacy_nlp.metrics import macro_f1
+from diplomacy_nlp.errors import ConfigError, MissingExtraError
+from diplomacy_nlp.metrics import check_binary, macro_f1
 from diplomacy_nlp.recipe import TrainConfig
 
 try:
@@ -36,7 +36,13 @@ try:
 except ImportError as error:
     raise MissingExtraError("Training", "train") from error
 
-from diplomacy_nlp.encoders import Encoder, load_encoder, quiet_transformers, torch_logits
+from diplomacy_nlp.encoders import (
+    Encoder,
+    load_encoder,
+    longest_window_tokens,
+    quiet_transformers,
+    torch_logits,
+)
 
 __all__ = [
     "FineTuneData",
@@ -117,7 +123,17 @@ def fine_tune(
         The domains whose macro-F1 decides; all of them when empty.
     progress : callable, optional
         Called after every step.
+
+    Raises
+    ------
+    ConfigError
+        The recipe's windows are longer than what the encoder reads.
     """
+    limit = longest_window_tokens(encoder)
+    if limit is not None and config.max_length_tokens > limit:
+        raise ConfigError(
+            f"max_length_tokens is {config.max_length_tokens}; the encoder reads {limit} at most"
+        )
     n_domains = train.labels.shape[1]
     columns = list(selection_columns) or list(range(n_domains))
     callbacks: list[TrainerCallback] = [_Report(progress)] if progress else []
@@ -328,8 +344,8 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     Attributes
     ----------
-    classes_ : ndarray of int64, (d,)
-        The column numbers.
+    classes_ : list of ndarray, d times [0, 1]
+        The labels of each column, as scikit-learn has them for several outputs.
     encoder_ : Encoder
         The fine-tuned encoder.
     """
@@ -354,13 +370,15 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def fit(self, texts: Sequence[str], Y: npt.ArrayLike) -> "TransformerClassifier":  # noqa: N803
         """Fine-tune on ``n`` sentences and their 0/1 labels, (n, d)."""
-        labels = np.asarray(Y, dtype=bool)
+        labels = check_binary(Y, "Y", 2)
+        if len(labels) != len(texts):
+            raise ValueError(f"Y has {len(labels)} rows for {len(texts)} texts")
         config = TrainConfig(**self.get_params())
         encoder = load_encoder(self.base_model, labels.shape[1], self.seed)
         data = FineTuneData(list(texts), labels, np.full(len(labels), -1, dtype=np.int8))
         with tempfile.TemporaryDirectory() as checkpoints:
             self.encoder_ = fine_tune(encoder, data, None, config, Path(checkpoints))
-        self.classes_ = np.arange(labels.shape[1])
+        self.classes_ = [np.array([0, 1])] * labels.shape[1]
         return self
 
     def decision_function(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:

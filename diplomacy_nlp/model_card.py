@@ -81,7 +81,7 @@ def _domain_lines(config: ModelConfig) -> Iterator[str]:
     thresholds = config.calibration.thresholds
     for domain, threshold in zip(config.domains, thresholds, strict=True):
         references = f" ({'; '.join(domain.references)})" if domain.references else ""
-        yield f"| {domain.name} | {threshold:.3f} | {domain.definition}{references} |"
+        yield _row([domain.name, f"{threshold:.3f}", domain.definition + references], None)
 
 
 def _score_lines(metrics: Scores) -> Iterator[str]:
@@ -144,7 +144,12 @@ def _training_lines(config: ModelConfig, metrics: Scores) -> Iterator[str]:
 
 
 def _row(cells: list[str], baseline: str | None) -> str:
-    return f"| {' | '.join(cells + ([baseline] if baseline else []))} |"
+    return "| " + " | ".join(map(_cell, cells + ([baseline] if baseline else []))) + " |"
+
+
+def _cell(text: str) -> str:
+    # Names and definitions are the user's own, and may hold what Markdown's tables are made of.
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _with_interval(value: float | None, interval: Mapping[str, float | None]) -> str:

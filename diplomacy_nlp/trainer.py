@@ -103,7 +103,8 @@ def train(
     Raises
     ------
     DataError
-        There are too few examples, or none of a domain that the recipe names.
+        There are too few examples, none has a domain, or an evaluation set has none of the
+        model's domains.
     ConfigError
         The recipe names a domain that the examples lack, or a resumed run had another recipe.
     TrainingError
@@ -116,8 +117,7 @@ def train(
     config = config or TrainConfig()
     folder = Path(output)
     check_replaceable(folder)
-    for name in config.default_domains:
-        examples.domains.index(name)
+    _check_domains(examples, config, evaluation_sets or {})
     split = split_examples(
         examples, seed=config.seed, dev_share=config.dev_share, test_share=config.test_share
     )
@@ -153,6 +153,19 @@ def train(
     return TrainedModel(folder, evaluations, baseline_evaluations)
 
 
+def _check_domains(
+    examples: Examples, config: TrainConfig, evaluation_sets: Mapping[str, Examples]
+) -> None:
+    """Refuse before the training what would fail after it."""
+    tagged = examples.domains.select(config.default_domains or examples.domains.names)
+    for name, rows in evaluation_sets.items():
+        if not any(domain in tagged for domain in rows.domains.names):
+            raise DataError(
+                f"{name}: the domains are {', '.join(rows.domains.names)}; the model will tag "
+                f"{', '.join(tagged.names)}"
+            )
+
+
 def _fit_baseline(split: Split, config: TrainConfig) -> _Fitted:
     from diplomacy_nlp.baseline import BaselineClassifier
 
@@ -161,7 +174,10 @@ def _fit_baseline(split: Split, config: TrainConfig) -> _Fitted:
         # Three more columns; a sentence of unknown relation has none of them.
         relations = split.train.relations[:, None] == np.arange(len(RELATIONS))
         labels = np.hstack([labels, relations])
-    classifier = BaselineClassifier().fit(split.train.texts, labels)
+    try:
+        classifier = BaselineClassifier().fit(split.train.texts, labels)
+    except ValueError as error:  # no word stands in two sentences
+        raise DataError(f"{len(labels)} sentences are too few to learn from: {error}") from error
     model_config = _model_config("skops", split, config)
     return _calibrated(model_config, {"model.skops": classifier.to_bytes()}, split.dev)
 

@@ -68,7 +68,9 @@ def run(tiny_model):
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_model):
-    return Tokenizer.from_file(str(tiny_model / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(tiny_model / "tokenizer.json"))
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,9 @@ from diplomacy_nlp.dataset_files import read_examples
 from diplomacy_nlp.domains import WIDE, DomainSet
 from diplomacy_nlp.recipe import TrainConfig
 
+# Threads have nothing to share in models this small, and would wait for one another.
+torch.set_num_threads(1)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 DOMAINS = DomainSet.of(["energy", "trade", "security"])
