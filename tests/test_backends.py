@@ -151,10 +151,17 @@ class TestOnnx:
     def test_batches_by_length(self):
         lengths = np.random.default_rng(0).integers(3, 25, 100)
         ids = [[0] * length for length in lengths]
-        batches = list(_batches_by_length(ids))
+        batches = _batches_by_length(ids, n_threads=2)
         assert [len(batch) for batch in batches] == [32, 32, 32, 4]
-        assert sorted(row for batch in batches for row in batch) == list(range(100))
-        assert [lengths[row] for batch in batches for row in batch] == sorted(lengths)
+        rows = [row for batch in batches for row, _ in batch]
+        assert sorted(rows) == list(range(100))
+        assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
+        assert all(own is ids[row] for batch in batches for row, own in batch)
+
+    @pytest.mark.parametrize(("n", "sizes"), [(0, []), (1, [1]), (5, [2, 2, 1]), (40, [14, 14, 12])])
+    def test_few_sentences_keep_every_thread_busy(self, n, sizes):
+        batches = _batches_by_length([[0]] * n, n_threads=3)
+        assert [len(batch) for batch in batches] == sizes
 
     def test_without_affinity(self, tiny_model, monkeypatch, words):
         monkeypatch.delattr(os, "sched_getaffinity", raising=False)
