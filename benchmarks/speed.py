@@ -202,7 +202,7 @@ def _environment(model: str) -> dict[str, Any]:
             "sha256": hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest(),
         },
         "machine": machine,
-        # Both at their defaults; onnxruntime is given one for each core.
+        # Both at their defaults; the tagger keeps one for each core.
         "threads": {"torch": torch.get_num_threads(), "onnxruntime": machine["n_cores"]},
         "versions": {"python": platform.python_version(), "diplomacy-nlp": __version__}
         | {package: version(package) for package in _PACKAGES},

@@ -42,6 +42,7 @@ FAKE_CONFIG = ModelConfig(
     default_domains=CORE.names,
     has_relation=True,
     calibration=Calibration.identity(len(WIDE)),
+    max_length_tokens=128,
 )
 
 

@@ -1,0 +1,142 @@
+"""How the shipped models are made, on a small corpus of the same form."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+import diplomacy_nlp
+from diplomacy_nlp.dataset import Example, Examples
+from diplomacy_nlp.dataset_writer import write_examples
+from diplomacy_nlp.domains import CORE, WIDE
+from diplomacy_nlp.finetune import Progress
+from diplomacy_nlp.model_files import SHIPPED_MODELS, read_model_config
+from diplomacy_nlp.recipe import MINILM, read_recipe
+from diplomacy_nlp.trainer import TrainedModel
+
+ROOT = Path(__file__).resolve().parent.parent
+SPLITS = ("train", "train", "dev", "test", "test_source")
+
+sys.path.insert(0, str(ROOT / "training"))
+train_models = importlib.import_module("train_models")
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Return a labelled.jsonl of the project's own sentences."""
+    written = diplomacy_nlp.read_examples(ROOT / "data" / "written.jsonl", domains=WIDE)
+    rows = tuple(
+        Example(
+            f"{row.text} Really.",
+            row.domains,
+            relation=row.relation,
+            split=SPLITS[number % len(SPLITS)],
+            group=f"d{number // 2}",
+            id=f"l{number}",
+        )
+        for number, row in enumerate(written[:300])
+    )
+    path = tmp_path_factory.mktemp("corpus") / "labelled.jsonl"
+    write_examples(Examples(WIDE, rows), path)
+    return path
+
+
+@pytest.fixture
+def run(labelled, monkeypatch, tmp_path):
+    """Run the script with arguments, on the small corpus and recipes that take no time."""
+    recipes = tmp_path / "recipes"
+    recipes.mkdir()
+    for name in SHIPPED_MODELS:
+        (recipes / f"{name}.toml").write_text(
+            f'architecture = "baseline"\ndefault_domains = {list(CORE.names)}\n'
+        )
+    monkeypatch.setattr(train_models, "_RECIPES", recipes)
+    monkeypatch.setattr(train_models, "find_labelled", lambda _: labelled)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["train_models.py", *map(str, arguments)])
+        return train_models.main()
+
+    return run
+
+
+class TestCorpus:
+    @pytest.fixture
+    def corpus(self, labelled):
+        return train_models.read_corpus(labelled)
+
+    def test_test_sets_stay_apart(self, corpus):
+        trained_on = {row.text for row in corpus.training if row.split in ("train", "dev")}
+        scored = [row.text for row in corpus.training if row.split == "test"]
+        for examples in corpus.evaluation_sets.values():
+            scored += examples.texts
+        assert scored
+        assert not trained_on & set(scored)
+        assert set(corpus.evaluation_sets) == {"test_source", "written"}
+
+    def test_written_sentences_train_too(self, corpus):
+        written = diplomacy_nlp.read_examples(ROOT / "data" / "written.jsonl", domains=WIDE)
+        for split in ("train", "dev"):
+            ours = {row.text for row in corpus.training.where_split(split)}
+            assert {row.text for row in written.where_split(split)} <= ours
+        assert corpus.evaluation_sets["written"] == written.where_split("test")
+
+    def test_domains(self, corpus):
+        assert corpus.training.domains == WIDE
+        assert all(examples.domains == WIDE for examples in corpus.evaluation_sets.values())
+
+
+class TestMain:
+    def test_makes_one_model(self, run, tmp_path, capsys):
+        assert run("baseline", "--output", tmp_path / "models") == 0
+        assert [path.name for path in (tmp_path / "models").iterdir()] == ["baseline"]
+        config = read_model_config(tmp_path / "models" / "baseline")
+        assert config.domains == WIDE
+        assert config.default_domains == CORE.names
+        assert config.has_relation
+        printed = capsys.readouterr().out
+        for name in ("dev", "test", "test_source", "written"):
+            assert f"baseline {name}: 0." in printed
+
+    def test_makes_every_model_in_its_folder(self, run, monkeypatch, tmp_path):
+        made = []
+
+        def train(examples, recipe, output, *, evaluation_sets, progress):
+            progress(Progress(1, 10, 0.1, None))
+            progress(Progress(2, 10, 0.2, 0.5))
+            made.append((output, recipe.architecture, list(evaluation_sets)))
+            return TrainedModel(output, {}, {})
+
+        monkeypatch.setattr(train_models, "train", train)
+        assert run("--output", tmp_path) == 0
+        sets = ["test_source", "written"]
+        assert made == [
+            (tmp_path / "baseline", "baseline", sets),
+            (tmp_path / "default", "baseline", sets),
+        ]
+
+    def test_unknown_recipe(self, run, capsys):
+        with pytest.raises(SystemExit) as caught:
+            run("defualt")
+        assert caught.value.code == 2
+        assert "no recipe defualt" in capsys.readouterr().err
+
+    def test_without_the_corpus(self, monkeypatch, tmp_path, capsys):
+        monkeypatch.setattr(sys, "argv", ["train_models.py", "--corpus", str(tmp_path)])
+        assert train_models.main() == 1
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert "python training/build_corpus.py --clones" in error
+
+
+def test_calls_the_public_function():
+    assert train_models.train is diplomacy_nlp.train
+
+
+def test_recipes_are_those_of_the_shipped_models():
+    recipes = {path.stem: read_recipe(path) for path in (ROOT / "training/recipes").glob("*.toml")}
+    assert set(recipes) == set(SHIPPED_MODELS)
+    assert {recipe.default_domains for recipe in recipes.values()} == {CORE.names}
+    assert recipes["default"].base_model == MINILM
+    assert [recipes[name].architecture for name in SHIPPED_MODELS] == ["transformer", "baseline"]
