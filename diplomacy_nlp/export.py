@@ -25,9 +25,7 @@ try:
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
     from torch import nn
     from torch.export import Dim
-    from transformers import (
-        PreTrainedModel,
-    )
+    from transformers import PreTrainedModel
 except ImportError as error:
     raise MissingExtraError("Training", "train") from error
 
@@ -156,7 +154,8 @@ def _keep_first_token(graph: onnx.GraphProto) -> None:
             consumers[name].append(node.output[0])
     kept = {node.output[0] for node in graph.node if _takes_first_token(node, weights)}
     for node in reversed(graph.node):
-        if _is_tokenwise(node, weights) and kept.issuperset(consumers[node.output[0]]):
+        readers = consumers[node.output[0]]  # none where it is the logits
+        if _is_tokenwise(node, weights) and readers and kept.issuperset(readers):
             kept.add(node.output[0])
     cut: set[str] = set()
     nodes = []

@@ -49,7 +49,6 @@ class OnnxBackend:
         # batch, which wait for one another in every layer.
         options.intra_op_num_threads = 1
         self._n_threads = _n_threads()
-        self._pool = ThreadPoolExecutor(self._n_threads)
         # Otherwise every new batch shape leaves a buffer behind.
         options.enable_mem_pattern = False
         try:
@@ -110,8 +109,10 @@ class OnnxBackend:
         n_outputs = self._n_domains + 3 * self._has_relation
         logits = np.empty((len(ids), n_outputs), dtype=np.float32)
         batches = _batches_by_length(ids, self._n_threads)
-        for batch, outputs in zip(batches, self._pool.map(self._run, batches), strict=True):
-            logits[[row for row, _ in batch]] = outputs
+        # Threads of a pool that is kept would be missing after a fork, and waited for.
+        with ThreadPoolExecutor(self._n_threads) as pool:
+            for batch, outputs in zip(batches, pool.map(self._run, batches), strict=True):
+                logits[[row for row, _ in batch]] = outputs
         return logits
 
     def _run(self, batch: "_Batch") -> npt.NDArray[np.float32]:

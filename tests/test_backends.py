@@ -4,6 +4,8 @@ import io
 import os
 import pickletools
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -23,8 +25,9 @@ from diplomacy_nlp.model_files import read_model_config
 from diplomacy_nlp.onnx_backend import OnnxBackend, _batches_by_length
 from diplomacy_nlp.tagger import open_backend
 
-# Activations are quantised a batch at a time, so that its other sentences move a logit a little.
-BATCH_TOLERANCE = 0.1
+# Activations are quantised a batch at a time, so that its other sentences move a logit a little:
+# by less than 0.1 in this model, whose logits have a standard deviation of 2.
+BATCH_TOLERANCE = 0.25
 
 ODD_SENTENCES = [
     "",
@@ -158,7 +161,9 @@ class TestOnnx:
         assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
         assert all(own is ids[row] for batch in batches for row, own in batch)
 
-    @pytest.mark.parametrize(("n", "sizes"), [(0, []), (1, [1]), (5, [2, 2, 1]), (40, [14, 14, 12])])
+    @pytest.mark.parametrize(
+        ("n", "sizes"), [(0, []), (1, [1]), (5, [2, 2, 1]), (40, [14, 14, 12])]
+    )
     def test_few_sentences_keep_every_thread_busy(self, n, sizes):
         batches = _batches_by_length([[0]] * n, n_threads=3)
         assert [len(batch) for batch in batches] == sizes
@@ -167,6 +172,20 @@ class TestOnnx:
         monkeypatch.delattr(os, "sched_getaffinity", raising=False)
         backend = OnnxBackend(tiny_model, read_model_config(tiny_model))
         assert len(backend.logits(words.texts[:2])) == 2
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+    def test_works_after_a_fork(self, tiny_model):
+        code = """
+import os, sys
+from diplomacy_nlp import Tagger
+tagger = Tagger.load(sys.argv[1])
+before = tagger.predict(["the gas"] * 9).tolist()
+child = os.fork()
+if not child:
+    os._exit(before != tagger.predict(["the gas"] * 9).tolist())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+        subprocess.run([sys.executable, "-c", code, tiny_model], check=True, timeout=60)
 
 
 class TestLongSentences:

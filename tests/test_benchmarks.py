@@ -28,6 +28,11 @@ PIPELINE = "transformers pipeline, fp32"
 OURS = "diplomacy_nlp, int8"
 
 
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(timing, "_PAUSE_SECONDS", 0)
+
+
 def cost(seconds, peak_mb=100.0):
     return timing.ProcessCost(timing.Spread.of([seconds]), timing.Spread.of([peak_mb]), 1)
 

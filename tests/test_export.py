@@ -1,4 +1,6 @@
+import functools
 import re
+import shutil
 import sysconfig
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import onnxruntime
 import pytest
 import tiny
 import torch
+from onnx import helper, numpy_helper
 
 from diplomacy_nlp import export
 from diplomacy_nlp.encoders import Encoder, load_encoder, restore_encoder, torch_logits
@@ -36,15 +39,14 @@ def exported(tuned, tmp_path_factory):
     """Return where the encoder stands in int8 and, as it was before that, in plain fp32."""
     folder = tmp_path_factory.mktemp("exported")
     before = {name: value.clone() for name, value in tuned.model.state_dict().items()}
-    name_like_torch = export._named_like_torch
+    quantise = export.quantize_dynamic
 
-    def keep(*arguments):
-        plain = name_like_torch(*arguments)
-        onnx.save(plain, folder / "plain.onnx")
-        return plain
+    def keep(plain, *arguments, **options):
+        shutil.copy(plain, folder / "plain.onnx")
+        quantise(plain, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "_named_like_torch", keep)
+        patch.setattr(export, "quantize_dynamic", keep)
         (folder / "int8.onnx").write_bytes(export_int8(tuned.model))
     for name, value in tuned.model.state_dict().items():
         assert torch.equal(value, before[name]), f"the export changed {name}"
@@ -116,6 +118,59 @@ class TestFile:
         for trace in (b"stack_trace", b"Traceback", b'File "', b".py", b"forward("):
             assert trace not in data
         assert not re.search(rb"/(home|root|tmp|usr|Users|work)/", data)
+
+
+class TestKeepFirstToken:
+    """On graphs made by hand: two tokenwise layers, the reading of tokens, and a head."""
+
+    def graph(self, reading: onnx.NodeProto) -> onnx.ModelProto:
+        rng = np.random.default_rng(0)
+        shapes = {"w1": (4, 4), "b1": (4,), "g": (4,), "w2": (4, 3), "b2": (3,)}
+        weights = {name: rng.normal(size=s).astype(np.float32) for name, s in shapes.items()}
+        weights |= {"first": np.array(0), "second": np.array(1), "tokens": np.array([1])}
+        nodes = [
+            helper.make_node("MatMul", ["x", "w1"], ["a"]),
+            helper.make_node("Add", ["a", "b1"], ["b"]),
+            helper.make_node("Add", ["b", "x"], ["c"]),
+            helper.make_node("LayerNormalization", ["c", "g"], ["hidden"]),
+            reading,
+            helper.make_node("MatMul", ["read", "w2"], ["scores"]),
+            helper.make_node("Add", ["scores", "b2"], ["logits"]),
+        ]
+        used = {name for node in nodes for name in node.input}
+        float_info = functools.partial(helper.make_tensor_value_info, elem_type=1)
+        return helper.make_model(
+            helper.make_graph(
+                nodes,
+                "encoder",
+                [float_info("x", shape=["n", "tokens", 4])],
+                [float_info("logits", shape=["n", 3])],
+                [numpy_helper.from_array(w, name) for name, w in weights.items() if name in used],
+            ),
+            opset_imports=[helper.make_opsetid("", 20)],
+            ir_version=10,
+        )
+
+    def run(self, model: onnx.ModelProto) -> np.ndarray:
+        x = np.random.default_rng(1).normal(size=(5, 7, 4)).astype(np.float32)
+        session = onnxruntime.InferenceSession(model.SerializeToString())
+        return session.run(["logits"], {"x": x})[0]
+
+    @pytest.mark.parametrize(
+        ("reading", "n_cuts"),
+        [
+            (helper.make_node("Gather", ["hidden", "first"], ["read"], axis=1), 1),
+            (helper.make_node("Gather", ["hidden", "second"], ["read"], axis=1), 0),
+            (helper.make_node("ReduceMean", ["hidden", "tokens"], ["read"], keepdims=0), 0),
+        ],
+        ids=["first token", "second token", "mean"],
+    )
+    def test_logits_stay(self, reading, n_cuts):
+        model = self.graph(reading)
+        expected = self.run(model)
+        export._keep_first_token(model.graph)
+        np.testing.assert_allclose(self.run(model), expected, rtol=0, atol=1e-6)
+        assert [node.op_type for node in model.graph.node].count("Slice") == n_cuts
 
 
 class TestExportInt8:

@@ -339,22 +339,18 @@ class TestTransformerClassifier:
             with pytest.raises(NotFittedError):
                 getattr(classifier, method)(["gas"])
 
-    @pytest.mark.parametrize("scoring", ["average_precision", None])
-    def test_cross_validation(self, classifier, train, labels, scoring):
-        scores = cross_val_score(classifier, train.texts, labels, scoring=scoring, cv=2)
-        assert ((scores >= 0) & (scores <= 1)).all()
-
-    def test_cross_validation_of_one_domain(self, classifier, train, labels):
+    @pytest.mark.parametrize(("n_domains", "scoring"), [(1, "average_precision"), (3, None)])
+    def test_cross_validation(self, classifier, train, labels, n_domains, scoring):
         scores = cross_val_score(
-            classifier, train.texts, labels[:, :1], scoring="average_precision", cv=2
+            classifier, train.texts[:40], labels[:40, :n_domains], scoring=scoring, cv=2
         )
-        assert ((scores > 0) & (scores <= 1)).all()
+        assert ((scores >= 0) & (scores <= 1)).all()
 
     def test_grid_search(self, classifier, train, labels):
         search = GridSearchCV(
             classifier, {"learning_rate": [1e-6, 3e-3]}, scoring="average_precision", cv=2
         )
-        search.fit(train.texts, labels)
+        search.fit(train.texts[:40], labels[:40])
         assert search.predict(train.texts).shape == labels.shape
         assert len(set(search.cv_results_["mean_test_score"])) == 2
 
