@@ -28,7 +28,8 @@ class OnnxBackend:
     """A fine-tuned encoder in ONNX.
 
     A sentence of more than ``config.max_length_tokens`` tokens is read in overlapping windows; each
-    domain takes its largest logit over them, the relation the mean.
+    domain takes its largest logit over them, the relation the mean. Activations are quantised batch
+    by batch, so that logits move a little with the sentences beside them.
 
     Parameters
     ----------
