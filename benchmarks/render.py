@@ -33,9 +33,9 @@ __all__ = [
 _ROOT = Path(__file__).resolve().parent.parent
 
 _EVALUATION_SETS = {
-    "test": "from other documents of the sources it was trained on",
-    "test_source": "from a source it was never trained on",
-    "written": "written for this project",
+    "test": "other documents of the sources it was trained on",
+    "test_source": "a source it was never trained on",
+    "written": "those written for this project, held out",
 }
 _README_PARTS = {"scores", "speed", "sentences"}
 _MARKED = re.compile(
@@ -147,8 +147,9 @@ def scores_part(quality: Mapping[str, Any]) -> str:
         [name, *_scores(quality[model], list(_EVALUATION_SETS))] for model, name in names.items()
     ]
     scores = quality["default"]["scores"]
-    sets = ", ".join(
-        f"`{key}` {what} ({scores[key]['n_sentences']} with {_n_labels(scores[key])} labels)"
+    sets = ", those of ".join(
+        f"`{key}` are from {what} "
+        f"({scores[key]['n_sentences']} with {_n_labels(scores[key])} labels)"
         for key, what in _EVALUATION_SETS.items()
     )
     return (

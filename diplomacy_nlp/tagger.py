@@ -171,6 +171,7 @@ class Tagger:
 
     def predict_all(self, sentences: Sequence[str]) -> Prediction:
         """Return the probabilities, tags and relations of ``n`` sentences in one pass."""
+        _refuse_string("sentences", sentences)
         logits = self._backend.logits(sentences)
         probabilities = self._calibration.probabilities(logits.domains[:, self._columns])
         return Prediction(
@@ -214,6 +215,7 @@ class Tagger:
         Texts are read as they are needed, about a thousand sentences ahead, so that memory stays
         flat however many there are.
         """
+        _refuse_string("texts", texts)
         documents = (splitter(text) for text in texts)
         while batch := _take_documents(documents):
             tagged = iter(self._tag_sentences([s for document in batch for s in document]))
@@ -238,6 +240,12 @@ class Tagger:
             if relations is None
             else _frozen(RELATIONS, relations[row]),
         )
+
+
+def _refuse_string(name: str, values: object) -> None:
+    # Its characters would each pass for a sentence.
+    if isinstance(values, str):
+        raise TypeError(f"{name} is one string; give a list of them")
 
 
 def _frozen(names: Sequence[str], values: Iterable[float]) -> Mapping[str, float]:

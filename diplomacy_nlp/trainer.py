@@ -202,11 +202,13 @@ def _fit_transformer(
         selection_columns=[split.train.domains.index(name) for name in config.default_domains],
         progress=progress,
     )
+    encoder_config = encoder.model.config.to_dict()
+    encoder_config.pop("_name_or_path", None)  # a path of this machine
     model_config = replace(
         _model_config("onnx", split, config),
-        base_model=config.base_model,
+        base_model=_public_name(config.base_model),
         max_length_tokens=config.max_length_tokens,
-        encoder=encoder.model.config.to_dict(),
+        encoder=encoder_config,
         special_tokens=dict(encoder.tokenizer.special_tokens_map),
     )
     files = {
@@ -217,6 +219,11 @@ def _fit_transformer(
     plain = torch_logits(encoder, split.dev.texts, config.max_length_tokens)
     parity = _parity(plain, fitted, split.dev)
     return replace(fitted, notes={"parity": parity})
+
+
+def _public_name(base_model: str) -> str:
+    """Return an encoder's id, or the name of its folder without the path to it."""
+    return Path(base_model).name if Path(base_model).is_dir() else base_model
 
 
 def _has_relation(examples: Examples) -> bool:
@@ -319,7 +326,7 @@ def _provenance(
             "n_train": len(split.train),
             "n_per_set": {name: len(rows) for name, rows in sets.items()},
         },
-        "recipe": config.to_dict(),
+        "recipe": config.to_dict() | {"base_model": _public_name(config.base_model)},
         "versions": {"python": platform.python_version(), "diplomacy-nlp": __version__}
         | {package: version(package) for package in _PACKAGES},
         "machine": {"architecture": platform.machine(), "n_cores": os.cpu_count()},

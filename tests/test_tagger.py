@@ -281,3 +281,11 @@ def test_fields_of_a_tagged_sentence():
         "relation",
         "relation_probabilities",
     ]
+
+
+def test_one_string_is_not_taken_for_many(tiny_model):
+    tagger = Tagger.load(tiny_model)
+    with pytest.raises(TypeError, match="sentences is one string"):
+        tagger.predict_proba("gas war")
+    with pytest.raises(TypeError, match="texts is one string"):
+        next(tagger.tag_texts("gas war"))

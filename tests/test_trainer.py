@@ -75,10 +75,13 @@ class TestModelFolder:
             "n_train": 280,
             "n_per_set": {"dev": 80, "test": 40},
         }
-        assert metrics["recipe"] == tiny.recipe(tiny_encoder).to_dict()
+        recipe = tiny.recipe(tiny_encoder).to_dict()
+        assert metrics["recipe"] == recipe | {"base_model": tiny_encoder.name}
         assert metrics["versions"]["diplomacy-nlp"] == __version__
         assert {"python", "torch", "onnxruntime"} < set(metrics["versions"])
         assert metrics["training_seconds"] >= 0
+        for file in ("config.json", "metrics.json", "README.md"):
+            assert str(tiny_encoder.parent) not in (tiny_model / file).read_text()
         config = read_model_config(tiny_model)
         assert config.max_length_tokens == tiny.MAX_LENGTH_TOKENS
         assert config.domains == words.domains
@@ -176,7 +179,7 @@ class TestTrain:
         config = read_model_config(model.folder)
         assert config.domains == domains
         assert not config.has_relation
-        assert config.base_model == str(tiny_model)
+        assert config.base_model == tiny_model.name
         assert model.evaluations["test"].macro_f1.value > 0.8
         assert model.evaluations["test"].relation_macro_f1 is None
         tagger = Tagger.load(model.folder, domains=domains.names)
