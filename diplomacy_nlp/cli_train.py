@@ -5,7 +5,7 @@ import dataclasses
 import json
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +44,14 @@ def train(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Seed of every random step.")
     ] = None,
+    teachers: Annotated[
+        list[str] | None,
+        typer.Option("--teacher", metavar="MODEL", help="Learn from this model too. Repeatable."),
+    ] = None,
+    unlabelled: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Texts for the teachers to label. Repeatable."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,
@@ -52,24 +60,38 @@ def train(
     """Train a model on your own labels.
 
     DATA has a column text, and a column domains (energy;trade) or a 0/1 column for each domain.
+    With teachers, it learns from what they say of the sentences of unlabelled texts as well.
 
     Example: diplomacy-nlp train labels.csv --output my-model
     """
     from diplomacy_nlp.dataset_files import read_examples
     from diplomacy_nlp.display import training_progress
     from diplomacy_nlp.model_files import check_replaceable
+    from diplomacy_nlp.tagger import Tagger
     from diplomacy_nlp.trainer import train as train_model
 
     settings = {"base_model": base_model, "n_epochs": epochs, "seed": seed}
     config = _train_config(recipe, settings, baseline=baseline)
     if config.architecture == "baseline" and (base_model or epochs is not None or resume):
         raise ConfigError("a baseline has no use for --base-model, --epochs or --resume")
+    if bool(teachers) != bool(unlabelled):
+        raise ConfigError("--teacher and --unlabelled go together")
     check_replaceable(output)
     with _warnings_as_lines():
         examples = read_examples(data, domains=domain_names(domains), encoding=encoding)
         try:
             with training_progress() as progress:
-                trained = train_model(examples, config, output, resume=resume, progress=progress)
+                trained = train_model(
+                    examples,
+                    config,
+                    output,
+                    teachers=[
+                        Tagger.load(name, domains=examples.domains.names) for name in teachers or ()
+                    ],
+                    unlabelled=_sentences_of(unlabelled or (), encoding),
+                    resume=resume,
+                    progress=progress,
+                )
         except KeyboardInterrupt:
             if config.architecture == "transformer":
                 typer.echo("interrupted; the same command with --resume goes on", err=True)
@@ -77,6 +99,14 @@ def train(
     _print_scores(trained)
     typer.echo(f"The model is in {output}. Use it:", err=True)
     typer.echo(f"  diplomacy-nlp tag --model {shlex.quote(str(output))} FILE", err=True)
+
+
+def _sentences_of(inputs: Sequence[str], encoding: str) -> list[str]:
+    from diplomacy_nlp.documents import find_files, read_documents
+    from diplomacy_nlp.sentences import split_sentences
+
+    documents = read_documents(find_files(inputs), encoding=encoding)
+    return [s.text for document in documents for s in split_sentences(document.text)]
 
 
 def _train_config(

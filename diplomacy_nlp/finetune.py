@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from diplomacy_nlp.calibration import Calibration, best_f1_threshold
+from diplomacy_nlp.dataset import Examples
+from diplomacy_nlp.domains import RELATIONS
 from diplomacy_nlp.errors import ConfigError, MissingExtraError
 from diplomacy_nlp.metrics import check_binary, macro_f1
 from diplomacy_nlp.recipe import TrainConfig
 
 try:
     import torch
-    from datasets import Dataset
+    from datasets import Dataset, concatenate_datasets
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.utils.validation import check_is_fitted
     from torch import nn
@@ -83,15 +85,24 @@ class FineTuneData:
     ----------
     texts : sequence of str
         ``n`` sentences.
-    labels : ndarray of bool, (n, d)
-        One column a domain.
-    relations : ndarray of int, (n,)
-        Index into ``RELATIONS``, -1 where unknown.
+    labels : ndarray of float32, (n, d)
+        How probable each domain is, in [0, 1]; 0 or 1 where an annotator said so.
+    relations : ndarray of float32, (n, 3)
+        How probable each of ``RELATIONS`` is; a row of zeros where nothing is known.
     """
 
     texts: Sequence[str]
-    labels: npt.NDArray[np.bool_]
-    relations: npt.NDArray[np.int8]
+    labels: npt.NDArray[np.float32]
+    relations: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, examples: Examples) -> "FineTuneData":
+        """Return the labels of annotators."""
+        relations = examples.relations[:, None] == np.arange(len(RELATIONS))
+        return cls(examples.texts, examples.labels.astype(np.float32), relations.astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.texts)
 
 
 def fine_tune(
@@ -101,10 +112,14 @@ def fine_tune(
     config: TrainConfig,
     checkpoints: Path,
     *,
+    soft: FineTuneData | None = None,
     selection_columns: Sequence[int] = (),
     progress: Callable[[Progress], None] | None = None,
 ) -> Encoder:
     """Fine-tune an encoder, whose weights it changes.
+
+    With ``soft`` there is one pass over a mixture, in which every row of ``train`` stands
+    ``n_epochs`` times and every row of ``soft`` once; an epoch is then an equal share of it.
 
     Parameters
     ----------
@@ -119,6 +134,8 @@ def fine_tune(
         The recipe.
     checkpoints : Path
         A folder for checkpoints; with some in it already, the run goes on from the last.
+    soft : FineTuneData, optional
+        Sentences labelled by other models.
     selection_columns : sequence of int
         The domains whose macro-F1 decides; all of them when empty.
     progress : callable, optional
@@ -136,7 +153,12 @@ def fine_tune(
         )
     n_domains = train.labels.shape[1]
     columns = list(selection_columns) or list(range(n_domains))
-    callbacks: list[TrainerCallback] = [_Report(progress)] if progress else []
+    epochs_a_pass = 1 if soft is None else config.n_epochs
+    rows = _tokenised(encoder, train, config)
+    if soft is not None:
+        rows = concatenate_datasets([rows] * config.n_epochs + [_tokenised(encoder, soft, config)])
+    n_epoch_steps = -(-len(rows) // config.batch_size) // epochs_a_pass
+    callbacks: list[TrainerCallback] = [_Report(progress, epochs_a_pass)] if progress else []
     if dev is not None:
         callbacks.append(EarlyStoppingCallback(config.patience_epochs))
     with quiet_transformers():
@@ -144,11 +166,17 @@ def fine_tune(
             recipe=config,
             n_domains=n_domains,
             model=encoder.model,
-            args=_arguments(config, checkpoints, has_dev=dev is not None),
+            args=_arguments(
+                config,
+                checkpoints,
+                n_passes=config.n_epochs // epochs_a_pass,
+                n_epoch_steps=n_epoch_steps,
+                has_dev=dev is not None,
+            ),
             data_collator=DataCollatorWithPadding(
                 encoder.tokenizer, pad_to_multiple_of=_LENGTH_MULTIPLE_TOKENS
             ),
-            train_dataset=_tokenised(encoder, train, config),
+            train_dataset=rows,
             eval_dataset=None if dev is None else _tokenised(encoder, dev, config),
             compute_metrics=lambda prediction: _dev_metrics(prediction, columns),
             callbacks=callbacks,
@@ -196,8 +224,8 @@ def multitask_loss(
     Parameters
     ----------
     logits : Tensor of float32, (n, d) or (n, d + 3)
-    labels : Tensor of float32, (n, d + 1)
-        0 or 1 a domain, then the relation, -1 where unknown.
+    labels : Tensor of float32, (n, d + 3)
+        The probability of each domain, then that of each relation; zeros where it is unknown.
     n_domains : int
         ``d``.
     config : TrainConfig
@@ -206,10 +234,10 @@ def multitask_loss(
     smoothing = config.label_smoothing
     targets = labels[:, :n_domains] * (1 - smoothing) + smoothing / 2
     loss = nn.functional.binary_cross_entropy_with_logits(logits[:, :n_domains], targets)
-    relations = labels[:, n_domains].long()
-    if logits.shape[1] > n_domains and bool((relations >= 0).any()):
+    known = labels[:, n_domains:].sum(dim=1) > 0
+    if logits.shape[1] > n_domains and bool(known.any()):
         loss = loss + config.relation_weight * nn.functional.cross_entropy(
-            logits[:, n_domains:], relations, ignore_index=-1, label_smoothing=smoothing
+            logits[known, n_domains:], labels[known, n_domains:], label_smoothing=smoothing
         )
     return loss
 
@@ -240,11 +268,13 @@ def _depth_from_top(name: str, n_layers: int) -> int:
     return n_layers if "embedding" in name else 0
 
 
-def _arguments(config: TrainConfig, checkpoints: Path, *, has_dev: bool) -> TrainingArguments:
+def _arguments(
+    config: TrainConfig, checkpoints: Path, *, n_passes: int, n_epoch_steps: int, has_dev: bool
+) -> TrainingArguments:
     on_cpu = not torch.cuda.is_available()
     return TrainingArguments(
         output_dir=str(checkpoints),
-        num_train_epochs=config.n_epochs,
+        num_train_epochs=n_passes,
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=2 * config.batch_size,
         learning_rate=config.learning_rate,
@@ -256,8 +286,10 @@ def _arguments(config: TrainConfig, checkpoints: Path, *, has_dev: bool) -> Trai
         dataloader_pin_memory=not on_cpu,
         seed=config.seed,
         data_seed=config.seed,
-        eval_strategy="epoch" if has_dev else "no",
-        save_strategy="epoch",
+        eval_strategy="steps" if has_dev else "no",
+        eval_steps=n_epoch_steps,
+        save_strategy="steps",
+        save_steps=n_epoch_steps,
         save_total_limit=2,
         load_best_model_at_end=has_dev,
         metric_for_best_model="macro_f1" if has_dev else None,
@@ -279,7 +311,7 @@ def _tokenised(encoder: Encoder, data: FineTuneData, config: TrainConfig) -> Dat
     tokens = encoder.tokenizer(
         list(data.texts), truncation=True, max_length=config.max_length_tokens
     )
-    labels = np.column_stack([data.labels, data.relations]).astype(np.float32)
+    labels = np.hstack([data.labels, data.relations])
     return Dataset.from_dict(
         {
             "input_ids": tokens["input_ids"],
@@ -306,8 +338,9 @@ def _dev_metrics(prediction: EvalPrediction, columns: list[int]) -> dict[str, fl
 class _Report(TrainerCallback):  # type: ignore[misc]
     """Tells a caller how far the run is."""
 
-    def __init__(self, progress: Callable[[Progress], None]) -> None:
+    def __init__(self, progress: Callable[[Progress], None], epochs_a_pass: int) -> None:
         self.progress = progress
+        self.epochs_a_pass = epochs_a_pass
         self.dev_macro_f1: float | None = None
 
     def on_step_end(
@@ -317,7 +350,7 @@ class _Report(TrainerCallback):  # type: ignore[misc]
         control: TrainerControl,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        epoch = float(state.epoch or 0.0)
+        epoch = float(state.epoch or 0.0) * self.epochs_a_pass
         self.progress(Progress(state.global_step, state.max_steps, epoch, self.dev_macro_f1))
 
     def on_evaluate(
@@ -375,7 +408,8 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             raise ValueError(f"Y has {len(labels)} rows for {len(texts)} texts")
         config = TrainConfig(**self.get_params())
         encoder = load_encoder(self.base_model, labels.shape[1], self.seed)
-        data = FineTuneData(list(texts), labels, np.full(len(labels), -1, dtype=np.int8))
+        unknown = np.zeros((len(labels), len(RELATIONS)), dtype=np.float32)
+        data = FineTuneData(list(texts), labels.astype(np.float32), unknown)
         with tempfile.TemporaryDirectory() as checkpoints:
             self.encoder_ = fine_tune(encoder, data, None, config, Path(checkpoints))
         self.classes_ = [np.array([0, 1])] * labels.shape[1]

@@ -50,6 +50,8 @@ class TrainConfig:
         Moves the targets 0 and 1 towards one half by this share, in [0, 1).
     relation_weight : float
         Weight of the relation's loss beside the domains'.
+    n_unlabelled : int
+        Sentences at most to learn from by teachers, where there are any.
     default_domains : tuple of str
         The domains that the model tags unless told otherwise, whose macro-F1 on dev picks the
         best epoch; all of the data's when empty.
@@ -79,6 +81,7 @@ class TrainConfig:
     warmup_share: float = 0.1
     label_smoothing: float = 0.0
     relation_weight: float = 0.5
+    n_unlabelled: int = 50_000
     default_domains: tuple[str, ...] = ()
     precision: Literal["auto", "bf16", "float32"] = "auto"
     dev_share: float = 0.1
@@ -86,7 +89,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("max_length_tokens", "n_epochs", "patience_epochs", "batch_size"):
+        counts = ("max_length_tokens", "n_epochs", "patience_epochs", "batch_size", "n_unlabelled")
+        for name in counts:
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("learning_rate", "head_learning_rate_factor"):
             self._require(name, getattr(self, name) > 0, "above 0")

@@ -6,7 +6,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ from diplomacy_nlp.metrics import macro_f1
 from diplomacy_nlp.model_card import model_card
 from diplomacy_nlp.model_files import ModelConfig, check_replaceable, write_model
 from diplomacy_nlp.recipe import TrainConfig
+from diplomacy_nlp.self_training import SoftLabels, soft_labels
 from diplomacy_nlp.splits import Split, split_examples
 from diplomacy_nlp.tagger import Backend, Tagger, open_backend
 
@@ -75,6 +76,8 @@ def train(
     output: str | Path = "model",
     *,
     evaluation_sets: Mapping[str, Examples] | None = None,
+    teachers: Sequence[Tagger] = (),
+    unlabelled: Sequence[str] = (),
     resume: bool = False,
     progress: "Callable[[Progress], None] | None" = None,
 ) -> TrainedModel:
@@ -95,6 +98,11 @@ def train(
         The model folder; an older model there is replaced.
     evaluation_sets : mapping of str to Examples, optional
         Further sets to score the model on.
+    teachers : sequence of Tagger, optional
+        Models whose probabilities for unlabelled sentences are learned from too (self-training).
+        Each tags at least the examples' domains.
+    unlabelled : sequence of str, optional
+        The sentences for the teachers; those of dev, test or an evaluation set are left out.
     resume : bool
         Go on from the last checkpoint of a run that was interrupted.
     progress : callable, optional
@@ -106,7 +114,8 @@ def train(
         There are too few examples, none has a domain, or an evaluation set has none of the
         model's domains.
     ConfigError
-        The recipe names a domain that the examples lack, or a resumed run had another recipe.
+        The recipe names a domain that the examples lack, a resumed run had another recipe, or
+        there are teachers without unlabelled sentences or the other way round.
     TrainingError
         The encoder cannot be loaded or exported, or int8 loses too much.
     ModelError
@@ -123,14 +132,15 @@ def train(
     )
     if not split.train.labels.any():
         raise DataError("no training example has a domain, so there is nothing to learn")
+    sets = {"dev": split.dev, "test": split.test, **(evaluation_sets or {})}
     started = time.monotonic()
+    soft = _soft_labels(teachers, unlabelled, sets.values(), split, config)
     baseline = _fit_baseline(split, config)
     fitted = baseline
     if config.architecture == "transformer":
-        checkpoints = _checkpoint_folder(folder, split, config, resume)
-        fitted = _fit_transformer(split, config, checkpoints, progress)
+        checkpoints = _checkpoint_folder(folder, split, soft, config, resume)
+        fitted = _fit_transformer(split, soft, config, checkpoints, progress)
     seconds = time.monotonic() - started
-    sets = {"dev": split.dev, "test": split.test, **(evaluation_sets or {})}
     sets = {name: rows for name, rows in sets.items() if len(rows)}
     evaluations = _evaluations(fitted, sets)
     baseline_evaluations = {} if fitted is baseline else _evaluations(baseline, sets)
@@ -141,7 +151,7 @@ def train(
         "scores_of_all_domains": _to_dicts(_evaluations(fitted, sets, all_domains)),
         "training_seconds": round(seconds),
         **fitted.notes,
-        **_provenance(examples, sets, split, config),
+        **_provenance(examples, sets, split, soft, config),
     }
     files = {
         "metrics.json": (json.dumps(metrics, indent=2) + "\n").encode(),
@@ -166,6 +176,24 @@ def _check_domains(
             )
 
 
+def _soft_labels(
+    teachers: Sequence[Tagger],
+    unlabelled: Sequence[str],
+    sets: Iterable[Examples],
+    split: Split,
+    config: TrainConfig,
+) -> SoftLabels | None:
+    if not teachers and not unlabelled:
+        return None
+    if not teachers or not unlabelled or config.architecture != "transformer":
+        raise ConfigError("a transformer learns from teachers and unlabelled sentences together")
+    scored = {text for examples in sets for text in examples.texts}
+    texts = [text for text in unlabelled if text not in scored]
+    return soft_labels(
+        teachers, texts, split.train.domains, n_drawn=config.n_unlabelled, seed=config.seed
+    )
+
+
 def _fit_baseline(split: Split, config: TrainConfig) -> _Fitted:
     from diplomacy_nlp.baseline import BaselineClassifier
 
@@ -184,6 +212,7 @@ def _fit_baseline(split: Split, config: TrainConfig) -> _Fitted:
 
 def _fit_transformer(
     split: Split,
+    soft: SoftLabels | None,
     config: TrainConfig,
     checkpoints: Path,
     progress: "Callable[[Progress], None] | None",
@@ -195,10 +224,11 @@ def _fit_transformer(
     n_outputs = len(split.train.domains) + len(RELATIONS) * _has_relation(split.train)
     encoder = fine_tune(
         load_encoder(config.base_model, n_outputs, config.seed),
-        FineTuneData(split.train.texts, split.train.labels, split.train.relations),
-        FineTuneData(split.dev.texts, split.dev.labels, split.dev.relations),
+        FineTuneData.of(split.train),
+        FineTuneData.of(split.dev),
         config,
         checkpoints,
+        soft=None if soft is None else FineTuneData(soft.texts, soft.domains, soft.relations),
         selection_columns=[split.train.domains.index(name) for name in config.default_domains],
         progress=progress,
     )
@@ -294,7 +324,9 @@ def _to_dicts(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
     return {name: evaluation.to_dict() for name, evaluation in evaluations.items()}
 
 
-def _checkpoint_folder(output: Path, split: Split, config: TrainConfig, resume: bool) -> Path:
+def _checkpoint_folder(
+    output: Path, split: Split, soft: SoftLabels | None, config: TrainConfig, resume: bool
+) -> Path:
     """Return the folder of this run's checkpoints, empty unless they are to be gone on from.
 
     Raises
@@ -303,7 +335,8 @@ def _checkpoint_folder(output: Path, split: Split, config: TrainConfig, resume: 
         They are of a run with another recipe or other data.
     """
     folder = output.parent / f".{output.name}.checkpoints"
-    run = json.dumps({"recipe": config.to_dict(), "train_sha256": split.train.sha256}, indent=2)
+    data = {"train_sha256": split.train.sha256, "soft_sha256": soft and soft.sha256}
+    run = json.dumps({"recipe": config.to_dict(), **data}, indent=2)
     record = folder / "run.json"
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
@@ -317,9 +350,15 @@ def _checkpoint_folder(output: Path, split: Split, config: TrainConfig, resume: 
 
 
 def _provenance(
-    examples: Examples, sets: Mapping[str, Examples], split: Split, config: TrainConfig
+    examples: Examples,
+    sets: Mapping[str, Examples],
+    split: Split,
+    soft: SoftLabels | None,
+    config: TrainConfig,
 ) -> dict[str, Any]:
+    unlabelled = soft and {"n_sentences": len(soft), "sha256": soft.sha256}
     return {
+        "unlabelled": unlabelled,
         "data": {
             "source": Path(examples.source).name,
             "sha256": examples.sha256,

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fakes
@@ -414,7 +415,7 @@ def labels(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Examples, TrainConfig, Path, bool]]:
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     """Replace training by taking notes of what was asked for."""
     calls = []
 
@@ -423,10 +424,10 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Examples, TrainConfig
         config: TrainConfig,
         output: Path,
         *,
-        resume: bool,
         progress: Callable[[Any], None],
+        **options: Any,
     ) -> TrainedModel:
-        calls.append((examples, config, output, resume))
+        calls.append(SimpleNamespace(examples=examples, config=config, output=output, **options))
         scores = evaluate(fakes.load_fake_tagger(), examples, n_bootstrap=0)
         both = {"dev": scores, "test": scores}
         return TrainedModel(output, both, both if config.architecture == "transformer" else {})
@@ -436,7 +437,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Examples, TrainConfig
 
 
 def test_train_shows_scores_and_how_to_go_on(
-    labels: Path, tmp_path: Path, trained: list[tuple[Examples, TrainConfig, Path, bool]]
+    labels: Path, tmp_path: Path, trained: list[SimpleNamespace]
 ) -> None:
     result = run("train", labels, "--output", tmp_path / "my model")
     assert result.exit_code == 0, result.output
@@ -444,13 +445,14 @@ def test_train_shows_scores_and_how_to_go_on(
     assert "dev  " not in result.stdout
     assert "baseline" in result.stdout
     assert f"diplomacy-nlp tag --model '{tmp_path}/my model' FILE" in result.stderr
-    [(examples, config, output, resume)] = trained
-    assert (len(examples), config, resume) == (4, TrainConfig(), False)
-    assert output == tmp_path / "my model"
+    [call] = trained
+    assert (len(call.examples), call.config, call.resume) == (4, TrainConfig(), False)
+    assert (call.teachers, call.unlabelled) == ([], [])
+    assert call.output == tmp_path / "my model"
 
 
 def test_train_warns_in_a_line(
-    labels: Path, tmp_path: Path, trained: list[tuple[Examples, TrainConfig, Path, bool]]
+    labels: Path, tmp_path: Path, trained: list[SimpleNamespace]
 ) -> None:
     with warnings.catch_warnings(record=True) as others:
         warnings.simplefilter("always")
@@ -462,7 +464,7 @@ def test_train_warns_in_a_line(
 
 
 def test_train_takes_a_recipe_and_options_before_it(
-    labels: Path, tmp_path: Path, trained: list[tuple[Examples, TrainConfig, Path, bool]]
+    labels: Path, tmp_path: Path, trained: list[SimpleNamespace]
 ) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("n_epochs = 7\nseed = 3\n")
@@ -471,13 +473,41 @@ def test_train_takes_a_recipe_and_options_before_it(
     run("train", labels, "-o", tmp_path / "m", *arguments, "--resume")
     run("train", labels, "-o", tmp_path / "m", "--baseline")
     config = TrainConfig(n_epochs=7, seed=4, base_model="x")
-    assert [call[1] for call in trained] == [config, TrainConfig(architecture="baseline")]
-    assert trained[0][0].domains.names == ("energy", "trade", "finance")
-    assert trained[0][3]
+    assert [call.config for call in trained] == [config, TrainConfig(architecture="baseline")]
+    assert trained[0].examples.domains.names == ("energy", "trade", "finance")
+    assert trained[0].resume
+
+
+def test_train_with_teachers(
+    labels: Path,
+    tmp_path: Path,
+    trained: list[SimpleNamespace],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Tagger, "load", fakes.load_fake_tagger)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("They met. They agreed on gas.\n")
+    teachers = ["--teacher", "a", "--teacher", "b"]
+    result = run(
+        "train",
+        labels,
+        "-o",
+        tmp_path / "m",
+        *teachers,
+        "--unlabelled",
+        texts,
+        "--domains",
+        "energy,trade,finance",
+    )
+    assert result.exit_code == 0, result.output
+    [call] = trained
+    assert call.unlabelled == ["They met.", "They agreed on gas."]
+    names = ("energy", "trade", "finance")
+    assert [teacher.domains.names for teacher in call.teachers] == [names, names]
 
 
 def test_train_checks_before_it_trains(
-    labels: Path, tmp_path: Path, trained: list[tuple[Examples, TrainConfig, Path, bool]]
+    labels: Path, tmp_path: Path, trained: list[SimpleNamespace]
 ) -> None:
     assert_fails(run("train", labels, "-o", tmp_path), f"{tmp_path} holds other files")
     assert_fails(run("train", labels, "-o", labels), f"{labels} is a file; a model needs a folder")
@@ -487,6 +517,8 @@ def test_train_checks_before_it_trains(
         (["--epochs", "0"], "n_epochs is 0"),
         (["--recipe", f"{tmp_path}/no.toml"], f"{tmp_path}/no.toml: cannot be read"),
         (["--baseline", "--epochs", "3"], "a baseline has no use for"),
+        (["--teacher", "default"], "--teacher and --unlabelled go together"),
+        (["--unlabelled", str(labels)], "--teacher and --unlabelled go together"),
     ]:
         assert_fails(run("train", labels, "-o", out, *arguments), message, exit_code=2)
     assert trained == []

@@ -30,18 +30,14 @@ from diplomacy_nlp.recipe import TrainConfig
 N_STEPS_PER_EPOCH = 10
 
 
-def as_data(examples):
-    return FineTuneData(examples.texts, examples.labels, examples.relations)
-
-
 @pytest.fixture(scope="module")
 def train(words):
-    return as_data(words.where_split("train")[: 8 * N_STEPS_PER_EPOCH])
+    return FineTuneData.of(words.where_split("train")[: 8 * N_STEPS_PER_EPOCH])
 
 
 @pytest.fixture(scope="module")
 def dev(words):
-    return as_data(words.where_split("dev"))
+    return FineTuneData.of(words.where_split("dev"))
 
 
 @pytest.fixture
@@ -66,7 +62,7 @@ def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor])
 
 class TestLoss:
     logits = torch.tensor([[2.0, -1.0, 0.5, 0.1, -0.3], [0.0, 3.0, -0.5, 1.0, 0.2]])
-    labels = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])
+    labels = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0, 0.0]])
 
     def test_domains_and_relation(self, recipe):
         recipe = dataclasses.replace(recipe, relation_weight=0.25, label_smoothing=0.0)
@@ -86,7 +82,7 @@ class TestLoss:
 
     def test_unknown_relations_do_not_count(self, recipe):
         labels = self.labels.clone()
-        labels[1, 2] = -1
+        labels[1, 2:] = 0
         loss = multitask_loss(self.logits, labels, 2, recipe)
         domains = multitask_loss(self.logits[:, :2], labels, 2, recipe)
         first = nn.functional.cross_entropy(self.logits[:1, 2:], torch.tensor([2]))
@@ -96,9 +92,18 @@ class TestLoss:
 
     def test_no_known_relation(self, recipe):
         labels = self.labels.clone()
-        labels[:, 2] = -1
+        labels[:, 2:] = 0
         loss = multitask_loss(self.logits, labels, 2, recipe)
         assert torch.equal(loss, multitask_loss(self.logits[:, :2], labels, 2, recipe))
+
+    def test_soft_labels(self, recipe):
+        labels = torch.tensor([[0.7, 0.2, 0.5, 0.3, 0.2], [0.1, 1.0, 0.0, 0.6, 0.4]])
+        loss = multitask_loss(self.logits, labels, 2, recipe)
+        p = torch.sigmoid(self.logits[:, :2])
+        domains = -(labels[:, :2] * p.log() + (1 - labels[:, :2]) * (1 - p).log()).mean()
+        relations = -(labels[:, 2:] * self.logits[:, 2:].log_softmax(1)).sum(1).mean()
+        expected = domains + recipe.relation_weight * relations
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
     def test_label_smoothing(self, recipe):
         smooth = dataclasses.replace(recipe, label_smoothing=0.2)
@@ -140,7 +145,7 @@ class TestParameterGroups:
 class TestFineTune:
     def test_learns(self, encoder, words, dev, recipe, tmp_path):
         seen: list[Progress] = []
-        train = as_data(words.where_split("train"))
+        train = FineTuneData.of(words.where_split("train"))
         recipe = dataclasses.replace(recipe, n_epochs=4)
         tuned = fine_tune(encoder, train, dev, recipe, tmp_path, progress=seen.append)
         logits = torch_logits(tuned, dev.texts, tiny.MAX_LENGTH_TOKENS)
@@ -183,7 +188,7 @@ class TestFineTune:
         def metrics(prediction, columns):
             seen.append(columns)
             assert prediction.predictions.shape == (len(dev.texts), 6)
-            assert prediction.label_ids.shape == (len(dev.texts), 4)
+            assert prediction.label_ids.shape == (len(dev.texts), 6)
             return {"macro_f1": 0.5}
 
         monkeypatch.setattr(finetune, "_dev_metrics", metrics)
@@ -253,6 +258,20 @@ class TestFineTune:
         fine_tune(encoder, train, None, recipe, tmp_path, progress=seen.append)
         assert len(seen) == recipe.n_epochs * N_STEPS_PER_EPOCH
         assert {progress.dev_macro_f1 for progress in seen} == {None}
+
+    def test_learns_from_soft_labels(self, encoder, train, dev, recipe, words, tmp_path):
+        """A row of ``soft`` is seen once, one of ``train`` in every epoch."""
+        few = FineTuneData.of(words.where_split("train")[:8])
+        many = FineTuneData.of(tiny.word_examples(800, seed=1))
+        soft = dataclasses.replace(many, labels=np.clip(many.labels, 0.1, 0.9))
+        seen: list[Progress] = []
+        recipe = dataclasses.replace(recipe, n_epochs=4)
+        tuned = fine_tune(encoder, few, dev, recipe, tmp_path, soft=soft, progress=seen.append)
+        assert seen[-1].n_steps == 4 + len(soft) // 8
+        assert seen[-1].epoch == pytest.approx(4)
+        assert len({progress.dev_macro_f1 for progress in seen}) > 2
+        logits = torch_logits(tuned, dev.texts, 16)
+        assert macro_f1(dev.labels > 0, logits[:, :3] > 0) > 0.8
 
     @pytest.mark.parametrize("precision", ["bf16", "auto"])
     def test_what_comes_back_computes_in_fp32(

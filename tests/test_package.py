@@ -26,7 +26,7 @@ LAYERS = (
     ("model_files",),
     ("onnx_backend", "baseline", "model_card"),
     ("tagger",),
-    ("evaluation", "output"),
+    ("evaluation", "output", "self_training"),
     ("export",),
     ("encoders",),
     ("finetune",),

@@ -388,3 +388,45 @@ class TestBaseline:
             train(words)
         assert seen == [{"seed": 0, "dev_share": 0.1, "test_share": 0.1}]
         assert not list(tmp_path.iterdir())
+
+
+class TestSelfTraining:
+    def test_a_student_of_two_teachers(self, tiny_model, tiny_encoder, words, tmp_path):
+        teachers = [Tagger.load(tiny_model), Tagger.load(tiny_model)]
+        unlabelled = tiny.word_examples(200, seed=5).texts
+        recipe = tiny.recipe(tiny_encoder, n_epochs=2, n_unlabelled=100)
+        few = Examples(words.domains, words.where_split("train")[:40].rows, "few.jsonl")
+        rows = (*few.rows, *words.where_split("dev").rows, *words.where_split("test").rows)
+        examples = Examples(words.domains, rows, "few.jsonl")
+        scored = words.where_split("test").texts
+        student = train(
+            examples,
+            recipe,
+            tmp_path / "student",
+            teachers=teachers,
+            unlabelled=[*unlabelled, *scored],
+        )
+        alone = train(examples, recipe, tmp_path / "alone")
+        assert (
+            student.evaluations["test"].macro_average_precision.value
+            > alone.evaluations["test"].macro_average_precision.value
+        )
+        metrics = metrics_of(tmp_path / "student")
+        assert metrics["unlabelled"]["n_sentences"] == 100
+        assert len(metrics["unlabelled"]["sha256"]) == 64
+        assert metrics_of(tmp_path / "alone")["unlabelled"] is None
+
+    def test_sentences_to_be_scored_are_left_out(self, tiny_model, words, tmp_path):
+        scored = [*words.where_split("dev").texts, *words.where_split("test").texts]
+        with pytest.raises(DataError, match="no sentence"):
+            train(
+                words, teachers=[Tagger.load(tiny_model)], unlabelled=scored, output=tmp_path / "m"
+            )
+
+    @pytest.mark.parametrize("given", ["teachers", "unlabelled", "baseline"])
+    def test_one_without_the_other(self, tiny_model, words, tmp_path, given):
+        teachers = [] if given == "unlabelled" else [Tagger.load(tiny_model)]
+        unlabelled = [] if given == "teachers" else ["They met."]
+        config = BASELINE if given == "baseline" else TrainConfig()
+        with pytest.raises(ConfigError, match="teachers and unlabelled sentences together"):
+            train(words, config, tmp_path / "m", teachers=teachers, unlabelled=unlabelled)
