@@ -1,6 +1,8 @@
 """How the shipped models are made, on a small corpus of the same form."""
 
+import gzip
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -10,13 +12,16 @@ import diplomacy_nlp
 from diplomacy_nlp.dataset import Example, Examples
 from diplomacy_nlp.dataset_writer import write_examples
 from diplomacy_nlp.domains import CORE, WIDE
+from diplomacy_nlp.errors import DataError
 from diplomacy_nlp.finetune import Progress
 from diplomacy_nlp.model_files import SHIPPED_MODELS, read_model_config
 from diplomacy_nlp.recipe import MINILM, read_recipe
+from diplomacy_nlp.tagger import Tagger
 from diplomacy_nlp.trainer import TrainedModel
 
 ROOT = Path(__file__).resolve().parent.parent
 SPLITS = ("train", "train", "dev", "test", "test_source")
+UNLABELLED = ("Short.", "The ministers met again and agreed on nothing.", "word " * 6 + "end.")
 
 sys.path.insert(0, str(ROOT / "training"))
 train_models = importlib.import_module("train_models")
@@ -39,20 +44,33 @@ def labelled(tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("corpus") / "labelled.jsonl"
     write_examples(Examples(WIDE, rows), path)
+    with gzip.open(path.with_name("unlabelled.jsonl.gz"), "wt", encoding="utf-8") as lines:
+        for text in UNLABELLED:
+            print(json.dumps({"text": text}), file=lines)
     return path
 
 
 @pytest.fixture
-def run(labelled, monkeypatch, tmp_path):
+def corrections(monkeypatch, tmp_path):
+    """Stand in for data/corrections.jsonl, which speaks of real sentences."""
+    path = tmp_path / "corrections.jsonl"
+    path.write_text("")
+    monkeypatch.setattr(train_models, "_CORRECTIONS", path)
+    return path
+
+
+@pytest.fixture
+def run(labelled, corrections, monkeypatch, tmp_path):
     """Run the script with arguments, on the small corpus and recipes that take no time."""
     recipes = tmp_path / "recipes"
     recipes.mkdir()
-    for name in SHIPPED_MODELS:
+    for name in (*SHIPPED_MODELS, "teacher"):
         (recipes / f"{name}.toml").write_text(
             f'architecture = "baseline"\ndefault_domains = {list(CORE.names)}\n'
         )
     monkeypatch.setattr(train_models, "_RECIPES", recipes)
     monkeypatch.setattr(train_models, "find_labelled", lambda _: labelled)
+    monkeypatch.setattr(train_models, "_TEACHERS", tmp_path / "teachers")
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["train_models.py", *map(str, arguments)])
@@ -63,7 +81,7 @@ def run(labelled, monkeypatch, tmp_path):
 
 class TestCorpus:
     @pytest.fixture
-    def corpus(self, labelled):
+    def corpus(self, labelled, corrections):  # noqa: ARG002
         return train_models.read_corpus(labelled)
 
     def test_test_sets_stay_apart(self, corpus):
@@ -81,6 +99,26 @@ class TestCorpus:
             ours = {row.text for row in corpus.training.where_split(split)}
             assert {row.text for row in written.where_split(split)} <= ours
         assert corpus.evaluation_sets["written"] == written.where_split("test")
+
+    def test_unlabelled(self, corpus):
+        assert corpus.unlabelled == [UNLABELLED[2]]
+
+    def test_corrections(self, labelled, corrections):
+        before = {row.id: row for row in train_models.read_corpus(labelled).training}
+        row = {"id": "l0", "domains": ["culture"], "relation": "conflict", "reason": "why"}
+        corrections.write_text(json.dumps(row) + "\n")
+        after = {row.id: row for row in train_models.read_corpus(labelled).training}
+        assert after.pop("l0").domains == {"culture"} != before.pop("l0").domains
+        assert after == before
+
+    @pytest.mark.parametrize(
+        ("id_", "message"), [("l2", "l2 is not of train"), ("l999", "no sentence l999")]
+    )
+    def test_corrections_of_other_sentences(self, labelled, corrections, id_, message):
+        row = {"id": id_, "domains": [], "relation": "neutral", "reason": "why"}
+        corrections.write_text(json.dumps(row) + "\n")
+        with pytest.raises(DataError, match=message):
+            train_models.read_corpus(labelled)
 
     def test_domains(self, corpus):
         assert corpus.training.domains == WIDE
@@ -102,19 +140,41 @@ class TestMain:
     def test_makes_every_model_in_its_folder(self, run, monkeypatch, tmp_path):
         made = []
 
-        def train(examples, recipe, output, *, evaluation_sets, progress):
+        def train(examples, recipe, output, *, evaluation_sets, progress, **teaching):
             progress(Progress(1, 10, 0.1, None))
             progress(Progress(2, 10, 0.2, 0.5))
-            made.append((output, recipe.architecture, list(evaluation_sets)))
+            made.append((output, recipe.seed, list(evaluation_sets), examples.splits, teaching))
             return TrainedModel(output, {}, {})
 
         monkeypatch.setattr(train_models, "train", train)
+        monkeypatch.setattr(Tagger, "load", lambda folder, domains: (folder, domains))
+        (tmp_path / "teachers" / "seed-1").mkdir(parents=True)
         assert run("--output", tmp_path) == 0
         sets = ["test_source", "written"]
+        splits = {"train", "dev", "test", "test_source"}
+        teachers = [tmp_path / "teachers" / f"seed-{seed}" for seed in range(3)]
+        teaching = {
+            "teachers": [(folder, "wide") for folder in teachers],
+            "unlabelled": [UNLABELLED[2]],
+        }
         assert made == [
-            (tmp_path / "baseline", "baseline", sets),
-            (tmp_path / "default", "baseline", sets),
+            (teachers[0], 0, [], {"train", "dev", "test_source"}, {}),
+            (teachers[2], 2, [], {"train", "dev", "test_source"}, {}),
+            (tmp_path / "default", 0, sets, splits, teaching),
+            (tmp_path / "baseline", 0, sets, splits, {}),
         ]
+
+    def test_without_teachers(self, run, tmp_path):
+        assert run("default", "--without-teachers", "--output", tmp_path / "models") == 0
+        assert not (tmp_path / "teachers").exists()
+        assert (tmp_path / "models" / "default" / "config.json").exists()
+
+    def test_without_unlabelled_sentences(self, run, labelled, tmp_path, monkeypatch, capsys):
+        alone = tmp_path / "labelled.jsonl"
+        alone.write_bytes(labelled.read_bytes())
+        monkeypatch.setattr(train_models, "find_labelled", lambda _: alone)
+        assert run("default", "--output", tmp_path / "models") == 1
+        assert "no unlabelled.jsonl.gz" in capsys.readouterr().err
 
     def test_unknown_recipe(self, run, capsys):
         with pytest.raises(SystemExit) as caught:
@@ -136,7 +196,7 @@ def test_calls_the_public_function():
 
 def test_recipes_are_those_of_the_shipped_models():
     recipes = {path.stem: read_recipe(path) for path in (ROOT / "training/recipes").glob("*.toml")}
-    assert set(recipes) == set(SHIPPED_MODELS)
+    assert set(recipes) == {*SHIPPED_MODELS, "teacher"}
     assert {recipe.default_domains for recipe in recipes.values()} == {CORE.names}
     assert recipes["default"].base_model == MINILM
     assert [recipes[name].architecture for name in SHIPPED_MODELS] == ["transformer", "baseline"]

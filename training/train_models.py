@@ -5,21 +5,45 @@
     python training/train_models.py                       # both
     python training/train_models.py baseline              # one
     python training/train_models.py default --output DIR  # elsewhere, to try a recipe
+
+The default model is a student: teachers trained with three seeds label sentences that nobody has,
+``unlabelled.jsonl.gz`` beside the labelled corpus. They are made first, in ``build/teachers``,
+unless they stand there already.
 """
 
 import argparse
+import gzip
+import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from build_corpus import find_labelled
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from diplomacy_nlp import WIDE, DiplomacyError, Examples, read_examples, read_recipe, train
+from diplomacy_nlp import (
+    WIDE,
+    DataError,
+    DiplomacyError,
+    Example,
+    Examples,
+    Tagger,
+    TrainConfig,
+    read_examples,
+    read_recipe,
+    train,
+)
 from diplomacy_nlp.finetune import Progress as TrainingProgress
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RECIPES = Path(__file__).resolve().parent / "recipes"
+_TEACHERS = _ROOT / "build" / "teachers"
+_CORRECTIONS = _ROOT / "data" / "corrections.jsonl"
+_MODELS = ("default", "baseline")
+_N_TEACHERS = 3
+_UNLABELLED_WORDS = range(6, 46)
 
 
 @dataclass(frozen=True)
@@ -28,17 +52,18 @@ class Corpus:
 
     training: Examples
     evaluation_sets: dict[str, Examples]
+    unlabelled: Sequence[str]
 
 
 def read_corpus(labelled_path: Path) -> Corpus:
-    """Read the labelled and the written sentences.
+    """Read the labelled sentences with their corrections, the written and the unlabelled ones.
 
     Parameters
     ----------
     labelled_path : Path
         ``labelled.jsonl``; the written sentences come from ``data/``.
     """
-    labelled = read_examples(labelled_path, domains=WIDE)
+    labelled = _corrected(read_examples(labelled_path, domains=WIDE))
     written = read_examples(_ROOT / "data" / "written.jsonl", domains=WIDE)
     # The test sets stay apart: one has the sources of train, the other is of another style.
     rows = (*labelled.rows, *written.where_split("train"), *written.where_split("dev"))
@@ -48,10 +73,39 @@ def read_corpus(labelled_path: Path) -> Corpus:
             "test_source": labelled.where_split("test_source"),
             "written": written.where_split("test"),
         },
+        unlabelled=_read_unlabelled(labelled_path.with_name("unlabelled.jsonl.gz")),
     )
 
 
-def make(name: str, corpus: Corpus, output: Path) -> None:
+def _corrected(labelled: Examples) -> Examples:
+    """Apply ``data/corrections.jsonl``, which may speak of training rows alone."""
+    lines = _CORRECTIONS.read_text(encoding="utf-8").splitlines()
+    corrections = {row["id"]: row for row in map(json.loads, lines)}
+
+    def corrected(example: Example) -> Example:
+        row = corrections.pop(example.id, None)
+        if row is None:
+            return example
+        if example.split != "train":
+            raise DataError(f"{_CORRECTIONS.name}: {example.id} is not of train")
+        return replace(example, domains=frozenset(row["domains"]), relation=row["relation"])
+
+    rows = tuple(corrected(example) for example in labelled)
+    if corrections:
+        raise DataError(f"{_CORRECTIONS.name}: no sentence {', '.join(sorted(corrections))}")
+    return Examples(labelled.domains, rows, labelled.source)
+
+
+def _read_unlabelled(path: Path) -> list[str]:
+    """Read every second sentence, but for headings and those too long to be worth their time."""
+    if not path.is_file():
+        return []
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        texts = [json.loads(line)["text"] for line in lines]
+    return [text for text in texts[::2] if len(text.split()) in _UNLABELLED_WORDS]
+
+
+def make(name: str, recipe: TrainConfig, corpus: Corpus, output: Path, **options: Any) -> None:
     """Train one model and print its scores."""
     columns = (
         BarColumn(),
@@ -75,30 +129,54 @@ def make(name: str, corpus: Corpus, output: Path) -> None:
 
         model = train(
             corpus.training,
-            read_recipe(_RECIPES / f"{name}.toml"),
+            recipe,
             output,
             evaluation_sets=corpus.evaluation_sets,
             progress=show,
+            **options,
         )
     for split, scores in model.evaluations.items():
         f1 = scores.macro_f1
         print(f"{name} {split}: {f1.value:.3f} [{f1.interval.low:.3f}, {f1.interval.high:.3f}]")
 
 
+def make_teachers(corpus: Corpus) -> list[Tagger]:
+    """Train the teachers that are not there yet, and load them all."""
+    if not corpus.unlabelled:
+        raise DataError(
+            "there is no unlabelled.jsonl.gz beside labelled.jsonl for teachers to label; "
+            "--without-teachers goes without"
+        )
+    recipe = read_recipe(_RECIPES / "teacher.toml")
+    rows = tuple(row for row in corpus.training if row.split != "test")
+    unseen = replace(corpus, training=replace(corpus.training, rows=rows), evaluation_sets={})
+    folders = [_TEACHERS / f"seed-{seed}" for seed in range(_N_TEACHERS)]
+    for seed, folder in enumerate(folders):
+        if not folder.exists():
+            make(f"teacher {seed}", replace(recipe, seed=seed), unseen, folder)
+    return [Tagger.load(folder, domains="wide") for folder in folders]
+
+
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    names = sorted(path.stem for path in _RECIPES.glob("*.toml"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(names)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(_MODELS)}")
     parser.add_argument("--corpus", type=Path, help="a folder with labelled.jsonl")
     parser.add_argument("--output", type=Path, default=_ROOT / "models", help="where to")
+    parser.add_argument(
+        "--without-teachers", action="store_true", help="train default on labels alone"
+    )
     options = parser.parse_args()
-    if unknown := set(options.names) - set(names):
+    if unknown := set(options.names) - set(_MODELS):
         parser.error(f"no recipe {', '.join(sorted(unknown))}")
     try:
         corpus = read_corpus(find_labelled(options.corpus))
-        for name in options.names or names:
-            make(name, corpus, options.output / name)
+        for name in options.names or _MODELS:
+            recipe = read_recipe(_RECIPES / f"{name}.toml")
+            teaching: dict[str, Any] = {}
+            if name == "default" and not options.without_teachers:
+                teaching = {"teachers": make_teachers(corpus), "unlabelled": corpus.unlabelled}
+            make(name, recipe, corpus, options.output / name, **teaching)
     except DiplomacyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
