@@ -1,25 +1,18 @@
 """Division of examples into train, dev and test, with what belongs together on one side."""
 
-import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from diplomacy_nlp.dataset import Examples
-from diplomacy_nlp.errors import ConfigError, DataError, MissingExtraError
+from diplomacy_nlp.errors import ConfigError, DataError
+from diplomacy_nlp.near_duplicates import number_units, pair_near_identical
 
 __all__ = ["Split", "split_examples"]
 
 _N_DIVISIONS = 20
-_SIMILARITY = 0.8
-_SHINGLE_CHARACTERS = 5
-_N_HASHES = 2**22
-_N_RARE_SHARED = 16
-_N_ROWS_AT_ONCE = 256
 
 _Integers = npt.NDArray[np.int64]
 
@@ -114,7 +107,7 @@ def split_examples(
 
 def _divide(examples: Examples, seed: int, dev_share: float, test_share: float) -> Split:
     """Divide at random; a share of 0 leaves its part empty."""
-    units = _units(examples)
+    units = number_units(examples.groups, pair_near_identical(examples.texts))
     sizes = np.bincount(units)
     shares = (test_share, dev_share)
     n_parts = 1 + np.count_nonzero(shares)
@@ -165,101 +158,3 @@ def _distance(parts: _Integers, shares: Sequence[float], labels: npt.NDArray[np.
             differences = labels[members].mean(axis=0) - frequencies
             distance += (members.mean() / share - 1) ** 2 + (differences**2 / variances).sum()
     return float(distance)
-
-
-def _units(examples: Examples) -> _Integers:
-    """Give examples that may not be divided the same number, from 0: int64 (n,)."""
-    parents = list(range(len(examples)))
-    for row, other in _links(examples):
-        parents[_root(parents, other)] = _root(parents, row)
-    roots = [_root(parents, row) for row in range(len(examples))]
-    return np.unique(np.array(roots, dtype=np.int64), return_inverse=True)[1]
-
-
-def _root(parents: list[int], row: int) -> int:
-    while parents[row] != row:
-        parents[row] = parents[parents[row]]
-        row = parents[row]
-    return row
-
-
-def _links(examples: Examples) -> Iterator[tuple[int, int]]:
-    """Yield pairs of rows that belong together: enough of them to reach each from each."""
-    first_of_group: dict[str, int] = {}
-    first_of_text: dict[str, int] = {}
-    for row, (group, text) in enumerate(zip(examples.groups, examples.texts, strict=True)):
-        yield first_of_group.setdefault(group, row), row
-        yield first_of_text.setdefault(_normalise(text), row), row
-    rows = list(first_of_text.values())
-    for first, second in _similar_pairs(list(first_of_text)):
-        yield rows[first], rows[second]
-
-
-def _normalise(text: str) -> str:
-    """Drop case, punctuation and the values of numbers."""
-    text = unicodedata.normalize("NFKC", text).casefold()
-    return re.sub(r"[\W_]+", " ", re.sub(r"\d+", "0", text)).strip()
-
-
-def _similar_pairs(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield every pair of texts whose shingles have a Jaccard similarity of at least 0.8.
-
-    Two sets that overlap by at least k must share l of their rarest shingles, if of each set of
-    n the n - k + l rarest are looked at [1]_. Comparing only those leaves few pairs to count in
-    full, where comparing all shingles would take time and memory by the square.
-
-    References
-    ----------
-    .. [1] J. Wang, G. Li and J. Feng, "Can we beat the prefix filtering?", SIGMOD 2012.
-    """
-    shingles = _shingles(texts)
-    sizes = np.diff(shingles.indptr)
-    least_overlaps = np.ceil(_SIMILARITY * sizes - 1e-9).astype(np.int64)
-    rare = _rarest(shingles, sizes - least_overlaps + _N_RARE_SHARED)
-    rare_columns = rare.T.tocsr()
-    for start in range(0, len(texts), _N_ROWS_AT_ONCE):
-        shared = (rare[start : start + _N_ROWS_AT_ONCE] @ rare_columns).tocoo()
-        rows, others = shared.row + start, shared.col
-        least = np.maximum(least_overlaps[rows], least_overlaps[others])
-        likely = (rows < others) & (shared.data >= np.minimum(least, _N_RARE_SHARED))
-        rows, others = rows[likely], others[likely]
-        if not len(rows):
-            continue
-        columns, column_of = np.unique(others, return_inverse=True)
-        block = shingles[start : start + _N_ROWS_AT_ONCE]
-        overlaps = (block @ shingles[columns].T).toarray()[rows - start, column_of]
-        unions = sizes[rows] + sizes[others] - overlaps
-        similar = overlaps >= _SIMILARITY * unions - 1e-9
-        yield from zip(rows[similar].tolist(), others[similar].tolist(), strict=True)
-
-
-def _shingles(texts: Sequence[str]) -> Any:
-    """Return the hashed character 5-grams of each text as a sparse 0/1 matrix."""
-    try:
-        from sklearn.feature_extraction.text import HashingVectorizer
-    except ImportError:
-        raise MissingExtraError("Splitting", "train") from None
-    vectorizer = HashingVectorizer(
-        analyzer="char",
-        ngram_range=(_SHINGLE_CHARACTERS, _SHINGLE_CHARACTERS),
-        n_features=_N_HASHES,
-        lowercase=False,
-        binary=True,
-        norm=None,
-        alternate_sign=False,
-        dtype=np.int32,
-    )
-    shingles = vectorizer.transform(texts)
-    shingles.sort_indices()
-    return shingles
-
-
-def _rarest(shingles: Any, n_kept: _Integers) -> Any:
-    """Keep the rarest shingles of each text, in one order of rarity for all texts."""
-    n_texts_with = np.bincount(shingles.indices, minlength=shingles.shape[1])
-    rare = shingles.copy()
-    for row, (start, end) in enumerate(zip(rare.indptr, rare.indptr[1:], strict=False)):
-        order = np.argsort(n_texts_with[rare.indices[start:end]], kind="stable")
-        rare.data[start + order[n_kept[row] :]] = 0
-    rare.eliminate_zeros()
-    return rare

@@ -259,7 +259,7 @@ class TestFineTune:
         assert len(seen) == recipe.n_epochs * N_STEPS_PER_EPOCH
         assert {progress.dev_macro_f1 for progress in seen} == {None}
 
-    def test_learns_from_soft_labels(self, encoder, train, dev, recipe, words, tmp_path):
+    def test_learns_from_soft_labels(self, encoder, dev, recipe, words, tmp_path):
         """A row of ``soft`` is seen once, one of ``train`` in every epoch."""
         few = FineTuneData.of(words.where_split("train")[:8])
         many = FineTuneData.of(tiny.word_examples(800, seed=1))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from diplomacy_nlp.dataset import Example, Examples
 from diplomacy_nlp.domains import CORE
 from diplomacy_nlp.errors import ConfigError, DataError, MissingExtraError
-from diplomacy_nlp.splits import Split, _normalise, _similar_pairs, split_examples
+from diplomacy_nlp.splits import Split, split_examples
 
 WORDS = ("gas", "tariff", "border", "raid", "port", "treaty", "envoy", "summit", "loan", "chip")
 
@@ -170,7 +170,9 @@ def test_train_alone_is_divided_into_three() -> None:
 def test_the_own_split_needs_no_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.feature_extraction.text", None)
     split_examples(with_splits("train", "dev"))
-    with pytest.raises(MissingExtraError, match=r'Splitting needs .*"diplomacy-nlp\[train\]"'):
+    with pytest.raises(
+        MissingExtraError, match=r'Comparing sentences needs .*"diplomacy-nlp\[train\]"'
+    ):
         split_examples(some_examples(10))
 
 
@@ -213,55 +215,3 @@ def test_a_share_out_of_range(name: str, share: float) -> None:
     shares: dict[str, Any] = {name: share}
     with pytest.raises(ConfigError, match=f"{name}={share} is not between 0 and 0.5"):
         split_examples(some_examples(10), **shares)
-
-
-# --- near-identical sentences ---
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("The EU met.", "the  eu met"),
-        ("“It’s 1,200 tonnes.”", "It's 7,345 tonnes"),
-        ("cafe\N{COMBINING ACUTE ACCENT}", "café!"),
-        ("a_b", "A b"),
-    ],
-)
-def test_what_normalising_makes_equal(one: str, other: str) -> None:
-    assert _normalise(one) == _normalise(other)
-
-
-def jaccard(one: str, other: str) -> float:
-    sets = [{text[i : i + 5] for i in range(len(text) - 4)} for text in (one, other)]
-    union = sets[0] | sets[1]
-    return len(sets[0] & sets[1]) / len(union) if union else 0.0
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    base=st.lists(st.text("abc ", min_size=4, max_size=60), min_size=1, max_size=6),
-    edits=st.lists(
-        st.tuples(st.integers(0, 5), st.integers(0, 60), st.text("ab", max_size=3)), max_size=20
-    ),
-)
-def test_exactly_the_similar_pairs_are_found(
-    base: list[str], edits: list[tuple[int, int, str]]
-) -> None:
-    texts = [*base]
-    for index, place, insert in edits:
-        text = base[index % len(base)]
-        texts.append(text[:place] + insert + text[place:])
-    texts = list(dict.fromkeys(" ".join(text.split()) for text in texts))
-    expected = {
-        (i, j)
-        for i, j in itertools.combinations(range(len(texts)), 2)
-        if jaccard(texts[i], texts[j]) >= 0.8 - 1e-12
-    }
-    assert set(_similar_pairs(texts)) == expected
-
-
-def test_similar_pairs_are_found_across_blocks_of_rows() -> None:
-    random = np.random.default_rng(0)
-    texts = [sentence(random) for _ in range(600)]
-    texts.append(texts[3] + " again")
-    assert list(_similar_pairs(texts)) == [(3, 600)]
