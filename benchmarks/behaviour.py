@@ -32,9 +32,9 @@ from typing import Any, TypeAlias
 from rich.console import Console
 from rich.table import Table
 from sentences import wilson
-from timing import describe_machine
 
 from diplomacy_nlp import DiplomacyError, Tagger, __version__
+from diplomacy_nlp.benchmark.machine import describe_machine
 
 __all__ = ["Case", "Outcome", "count_passes", "failures", "read_cases", "run_case"]
 

@@ -2,16 +2,19 @@
 
 ::
 
-    python benchmarks/render.py            # the scores' file, and the marked parts of documents
+    python benchmarks/render.py            # the marked parts of documents, and the chart
     python benchmarks/render.py --check    # only says what is stale, with exit status 1
     python benchmarks/render.py --picture  # the picture of a tagged report too
 
 A part stands between ``<!-- begin generated: NAME -->`` and ``<!-- end generated: NAME -->``, where
-NAME is ``scores``, ``speed``, ``sentences`` or ``models``. Scores come from the ``metrics.json`` of
-the shipped models, the rest from ``results/``.
+NAME is ``scores``, ``wide``, ``systems``, ``learning``, ``behaviour``, ``speed``, ``sentences``,
+``models`` or ``thresholds``. Scores and thresholds come from the folders of the shipped models, the
+rest from ``results/``; what was not measured leaves its part empty. The chart names the hash of its
+numbers, and is stale when they change, not when another matplotlib would draw it otherwise.
 """
 
 import argparse
+import hashlib
 import json
 import re
 import sys
@@ -19,25 +22,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from diplomacy_nlp.errors import DataError, DiplomacyError
+from parts import (
+    behaviour_part,
+    models_part,
+    scores_part,
+    sentences_part,
+    speed_part,
+    thresholds_part,
+    wide_part,
+)
+from quality_parts import learning_part, systems_part
 
-__all__ = [
-    "models_part",
-    "replace_parts",
-    "scores_part",
-    "sentences_part",
-    "speed_part",
-    "stale_files",
-]
+from diplomacy_nlp import DataError, DiplomacyError
+from diplomacy_nlp.benchmark.results import QualityResults
+from diplomacy_nlp.benchmark.results_file import read_results
+
+__all__ = ["replace_parts", "stale_files", "thresholds_part"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 
-_EVALUATION_SETS = {
-    "test": "other documents of the sources it was trained on",
-    "test_source": "a source it was never trained on",
-    "written": "those written for this project, held out",
-}
-_README_PARTS = {"scores", "speed", "sentences"}
+_README_PARTS = {"scores", "wide", "systems", "behaviour", "speed", "sentences"}
 _MARKED = re.compile(
     r"(?P<begin><!-- begin generated: (?P<name>\S+) -->\n).*?(?P<end><!-- end generated: \2 -->)",
     re.DOTALL,
@@ -58,15 +62,21 @@ def stale_files(root: Path = _ROOT) -> dict[Path, str]:
         A file of results is missing, or the README lacks a marked part.
     """
     results = root / "benchmarks" / "results"
-    quality = {
-        name: _quality(_read_json(root / "models" / name / "metrics.json"))
+    metrics = {
+        name: _read_json(root / "models" / name / "metrics.json")
         for name in ("default", "baseline")
     }
+    quality = _quality_results(results / "quality.json")
     parts = {
-        "models": models_part(quality),
-        "scores": scores_part(quality),
+        "models": models_part(metrics),
+        "scores": scores_part(metrics),
+        "wide": wide_part(metrics["default"]),
+        "systems": systems_part(quality),
+        "learning": learning_part(quality),
+        "behaviour": behaviour_part(_read_json_if_there(results / "behaviour.json")),
         "speed": speed_part(_read_json(results / "speed.json")),
         "sentences": sentences_part(_read_json(results / "sentences.json")),
+        "thresholds": thresholds_part(_points_of(root / "models" / "default")),
     }
     readme = root / "README.md"
     marked = {match["name"] for match in _MARKED.finditer(_read(readme))}
@@ -76,7 +86,8 @@ def stale_files(root: Path = _ROOT) -> dict[Path, str]:
         document: replace_parts(_read(document), parts)
         for document in (readme, *sorted(root.glob("*/README.md")), *sorted(root.glob("docs/*.md")))
     }
-    texts[results / "quality.json"] = json.dumps(quality, indent=2) + "\n"
+    chart = root / "docs" / "learning-curves.svg"
+    texts |= {} if quality is None or _is_fresh(chart, quality) else {chart: _chart(quality)}
     return {
         path: text
         for path, text in texts.items()
@@ -96,10 +107,37 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _quality(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a model's metrics say of its scores."""
-    kept = ("scores", "data", "training_seconds", "machine", "versions")
-    return {key: metrics[key] for key in kept}
+def _read_json_if_there(path: Path) -> dict[str, Any] | None:
+    return _read_json(path) if path.exists() else None
+
+
+def _points_of(folder: Path) -> dict[str, Any] | None:
+    return _read_json_if_there(folder / "operating_points.json")
+
+
+def _quality_results(path: Path) -> QualityResults | None:
+    return read_results(path) if path.exists() else None
+
+
+def _hash_line(quality: QualityResults) -> str:
+    """Return the comment by which a chart says which numbers it shows."""
+    numbers = sorted(
+        (run.cell.system, run.n_rows, run.cell.seed, name, run.scores[name]["macro_f1"]["value"])
+        for run in quality.runs
+        for name in quality.sets
+    )
+    return f"<!-- numbers {hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:16]} -->\n"
+
+
+def _is_fresh(chart: Path, quality: QualityResults) -> bool:
+    return chart.exists() and _read(chart).endswith(_hash_line(quality))
+
+
+def _chart(quality: QualityResults) -> str:
+    # Only here, since matplotlib takes long to import.
+    from diplomacy_nlp.benchmark.chart import learning_curves
+
+    return learning_curves(quality, quality.sets) + _hash_line(quality)
 
 
 def replace_parts(text: str, parts: Mapping[str, str]) -> str:
@@ -132,143 +170,6 @@ def replace_parts(text: str, parts: Mapping[str, str]) -> str:
         return match["begin"] + parts[match["name"]] + match["end"]
 
     return _MARKED.sub(part, text)
-
-
-def scores_part(quality: Mapping[str, Any]) -> str:
-    """Return the models' scores on the four core domains.
-
-    Parameters
-    ----------
-    quality : mapping
-        The scores of ``default`` and ``baseline``, as in ``results/quality.json``.
-    """
-    names = {"default": "shipped model", "baseline": "TF-IDF baseline"}
-    rows = [
-        [name, *_scores(quality[model], list(_EVALUATION_SETS))] for model, name in names.items()
-    ]
-    scores = quality["default"]["scores"]
-    sets = ", those of ".join(
-        f"`{key}` are from {what} "
-        f"({scores[key]['n_sentences']} with {_n_labels(scores[key])} labels)"
-        for key, what in _EVALUATION_SETS.items()
-    )
-    return (
-        _table(["macro-F1, four core domains", *(f"`{key}`" for key in _EVALUATION_SETS)], rows)
-        + f"\nThe sentences of {sets}. With the scores stand 95 % bootstrap intervals over "
-        "documents.\n\n" + _domain_table(scores, ("test", "test_source"))
-    )
-
-
-def _domain_table(scores: Mapping[str, Any], sets: Sequence[str]) -> str:
-    measures = ("precision", "recall", "f1")
-    headings = [name for key in sets for name in (f"`{key}` precision", "recall", "F1")]
-    rows = [
-        [domain, *(f"{scores[key]['domains'][domain][m]:.3f}" for key in sets for m in measures)]
-        for domain in scores[sets[0]]["domains"]
-    ]
-    return _table(["shipped model", *headings], rows)
-
-
-def _n_labels(evaluation: Mapping[str, Any]) -> int:
-    return sum(domain["support"] for domain in evaluation["domains"].values())
-
-
-def _scores(model: Mapping[str, Any], sets: Sequence[str]) -> list[str]:
-    scores = [model["scores"][key]["macro_f1"] for key in sets]
-    return [
-        f"{score['value']:.3f} ({score['interval']['low']:.3f}–{score['interval']['high']:.3f})"
-        for score in scores
-    ]
-
-
-def models_part(quality: Mapping[str, Any]) -> str:
-    """Return how long the shipped models took to train, and what they scored.
-
-    Parameters
-    ----------
-    quality : mapping
-        As of :func:`scores_part`.
-    """
-    sets = ("dev", *_EVALUATION_SETS)
-    rows = [
-        [f"`{name}`", _duration(model["training_seconds"]), *_scores(model, sets)]
-        for name, model in quality.items()
-    ]
-    model = quality["default"]
-    return (
-        _table(["model", "training", *(f"`{key}`" for key in sets)], rows)
-        + "\nThe macro-F1 over the four core domains, with 95 % bootstrap intervals over "
-        f"documents, after training on {model['data']['n_train']:,} sentences with "
-        f"{model['machine']['n_cores']} cores and torch {model['versions']['torch']}.\n"
-    )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
-
-
-def speed_part(speed: Mapping[str, Any]) -> str:
-    """Return how fast the model is beside other ways to run it, and how soon it answers.
-
-    Parameters
-    ----------
-    speed : mapping
-        ``results/speed.json``.
-    """
-    rows = [
-        [
-            row["name"],
-            _spread(row["sentences_per_second"], 0),
-            _spread(row["ratio_to_pipeline"], 1),
-        ]
-        for row in speed["throughput"]
-    ]
-    machine, tag = speed["machine"], speed["cold_start"]["tag"]
-    return (
-        _table(["", "sentences per second", "times the pipeline"], rows)
-        + f"\nThe median of {speed['n_rounds']} rounds over {speed['n_sentences']:,} sentences in "
-        f"batches of {speed['batch_size']}, with the smallest and the largest, on "
-        f"{machine['n_cores']} cores ({machine['processor']}). All but the baseline have the same "
-        "fine-tuned weights. From a cold start, `diplomacy-nlp tag examples/summit.txt` takes "
-        f"{_spread(tag['seconds'], 2)} seconds and {tag['peak_mb']['median']:.0f} MB.\n"
-    )
-
-
-def sentences_part(sentences: Mapping[str, Any]) -> str:
-    """Return how many hard cases the sentence splitters solve.
-
-    Parameters
-    ----------
-    sentences : mapping
-        ``results/sentences.json``.
-    """
-    splitters = sentences["splitters"]
-    rows = [
-        [name, _share(splitter["held_out"]), _share(splitter["all"])]
-        for name, splitter in splitters.items()
-    ]
-    return (
-        _table(["cases solved", "held out", "all"], rows)
-        + f"\nHard cases for sentence splitters, {sentences['n_cases']} in all, with 95 % "
-        "intervals of the share. They were written for this project and follow its conventions: "
-        "most of them along with its own rules, the held-out ones after these were frozen.\n"
-    )
-
-
-def _share(share: Mapping[str, Any]) -> str:
-    low, high = 100 * share["low"], 100 * share["high"]
-    return f"{share['n_solved']} of {share['n_cases']} ({low:.0f}–{high:.0f} %)"
-
-
-def _spread(spread: Mapping[str, float], n_digits: int) -> str:
-    low, median, high = (f"{spread[key]:,.{n_digits}f}" for key in ("low", "median", "high"))
-    return median if low == high else f"{median} ({low}–{high})"
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table of names in the first column and numbers in the others."""
-    rule = ["---"] + ["--:"] * (len(headings) - 1)
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, rule, *rows))
 
 
 def _picture(report: Path) -> str:

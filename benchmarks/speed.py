@@ -31,12 +31,12 @@ from timing import (
     ProcessCost,
     Spread,
     TagSentences,
-    describe_machine,
     measure_process,
     time_rounds,
 )
 
 from diplomacy_nlp import __version__
+from diplomacy_nlp.benchmark.machine import describe_machine
 
 __all__ = [
     "Target",

@@ -1,7 +1,6 @@
 """Repeated measurements: rounds of calls in this process, and runs of whole processes."""
 
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -9,14 +8,12 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 __all__ = [
     "ProcessCost",
     "Spread",
     "TagSentences",
-    "describe_machine",
     "measure_process",
     "time_rounds",
 ]
@@ -122,22 +119,3 @@ def _run_process(arguments: Sequence[str]) -> tuple[float, float]:
     # macOS counts bytes, everything else 1,024 of them.
     n_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return seconds, n_bytes / 1e6
-
-
-def describe_machine() -> dict[str, Any]:
-    """Return the processor, the number of cores that this process may use, and the system."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return {
-        "processor": _processor(),
-        "n_cores": len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count(),
-        "system": platform.platform(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

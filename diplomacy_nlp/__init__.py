@@ -11,7 +11,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from diplomacy_nlp.annotators import Agreement, agreement
     from diplomacy_nlp.baseline import BaselineClassifier
+    from diplomacy_nlp.checks import DataCheck, Finding, check
+    from diplomacy_nlp.comparison import Comparison, compare
     from diplomacy_nlp.dataset import Example, Examples
     from diplomacy_nlp.dataset_files import read_examples
     from diplomacy_nlp.dataset_writer import write_examples
@@ -40,9 +43,12 @@ __version__ = "0.1.0"
 
 # Resolved on first use, so that importing the package loads neither torch nor onnxruntime.
 _MODULE_OF_NAME = {
+    "Agreement": "annotators",
     "BaselineClassifier": "baseline",
     "CORE": "domains",
+    "Comparison": "comparison",
     "ConfigError": "errors",
+    "DataCheck": "checks",
     "DataError": "errors",
     "DataWarning": "errors",
     "DiplomacyError": "errors",
@@ -51,6 +57,7 @@ _MODULE_OF_NAME = {
     "Evaluation": "evaluation",
     "Example": "dataset",
     "Examples": "dataset",
+    "Finding": "checks",
     "MissingExtraError": "errors",
     "ModelDamagedError": "errors",
     "ModelError": "errors",
@@ -66,6 +73,9 @@ _MODULE_OF_NAME = {
     "TrainingError": "errors",
     "TransformerClassifier": "finetune",
     "WIDE": "domains",
+    "agreement": "annotators",
+    "check": "checks",
+    "compare": "comparison",
     "evaluate": "evaluation",
     "read_examples": "dataset_files",
     "read_recipe": "recipe",
@@ -80,8 +90,11 @@ __all__ = [
     "CORE",
     "RELATIONS",
     "WIDE",
+    "Agreement",
     "BaselineClassifier",
+    "Comparison",
     "ConfigError",
+    "DataCheck",
     "DataError",
     "DataWarning",
     "DiplomacyError",
@@ -90,6 +103,7 @@ __all__ = [
     "Evaluation",
     "Example",
     "Examples",
+    "Finding",
     "MissingExtraError",
     "ModelDamagedError",
     "ModelError",
@@ -104,6 +118,9 @@ __all__ = [
     "TrainingError",
     "TransformerClassifier",
     "__version__",
+    "agreement",
+    "check",
+    "compare",
     "evaluate",
     "read_examples",
     "read_recipe",

@@ -20,6 +20,8 @@ __all__ = [
     "best_f1_threshold",
     "expected_f1_threshold",
     "fit_calibration",
+    "sigmoid",
+    "thresholds_between",
 ]
 
 _Bools: TypeAlias = NDArray[np.bool_]
@@ -193,7 +195,7 @@ class Calibration:
             The shape is wrong or a logit is not finite.
         """
         array = _finite_array(logits, "logits", len(self))
-        return _sigmoid(array * self.slopes + self.intercepts).astype(np.float32)
+        return sigmoid(array * self.slopes + self.intercepts).astype(np.float32)
 
     def tags(self, probabilities: ArrayLike) -> _Bools:
         """Return which domains are tags.
@@ -362,16 +364,36 @@ def best_f1_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
     # No probability is -1, so the last row always ends a run of equal ones.
     last_of_ties = np.flatnonzero(np.diff(sure[order], append=-1.0))
     f1 = 2 * right[order].cumsum()[last_of_ties] / (last_of_ties + 1 + right.sum())
-    included = sure[order][last_of_ties]
-    excluded = np.append(included[1:], 0.0)
-    midpoints = (included + excluded) / 2
-    # Two neighbouring floats have nothing between them.
-    thresholds = np.where(midpoints > excluded, midpoints, included)
-    best = thresholds[f1 == f1.max()]
+    best = thresholds_between(sure[order][last_of_ties])[f1 == f1.max()]
     return float(best[np.argmin(np.abs(best - 0.5))])
 
 
-def _sigmoid(scores: _Floats) -> _Floats:
+def thresholds_between(probabilities: _Floats) -> _Floats:
+    """Return the thresholds that tag the first of some probabilities, the first two, and so on.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (k,)
+        In [0, 1], falling, without equal ones.
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
+        Half-way to the next probability, the last half-way to 0.
+
+    Examples
+    --------
+    >>> thresholds_between(np.array([0.75, 0.25])).tolist()
+    [0.5, 0.125]
+    """
+    excluded = np.append(probabilities[1:], 0.0)
+    midpoints = (probabilities + excluded) / 2
+    # Two neighbouring floats have nothing between them.
+    return np.where(midpoints > excluded, midpoints, probabilities)
+
+
+def sigmoid(scores: _Floats) -> _Floats:
+    """Return the probabilities, float64 in [0, 1], of which the scores are the log odds."""
     # exp(-log(1 + exp(-x))) overflows nowhere and keeps small probabilities exact.
     return np.asarray(np.exp(-np.logaddexp(0, -scores)))
 

@@ -15,9 +15,13 @@ import typer
 from typer.core import TyperGroup
 
 from diplomacy_nlp import __version__
+from diplomacy_nlp.cli_benchmark import benchmark
+from diplomacy_nlp.cli_check import agreement, check
+from diplomacy_nlp.cli_evaluate import evaluate
 from diplomacy_nlp.cli_options import AsJson
 from diplomacy_nlp.cli_tag import tag
-from diplomacy_nlp.cli_train import evaluate, train
+from diplomacy_nlp.cli_thresholds import thresholds
+from diplomacy_nlp.cli_train import train
 from diplomacy_nlp.errors import ConfigError, DiplomacyError
 
 __all__ = ["app", "main"]
@@ -96,6 +100,10 @@ def _diplomacy_nlp(
 app.command()(tag)
 app.command()(train)
 app.command()(evaluate)
+app.command()(check)
+app.command()(agreement)
+app.command()(thresholds)
+app.add_typer(benchmark, name="benchmark")
 
 
 @app.command()

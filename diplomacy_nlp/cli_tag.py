@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diplomacy_nlp.cli_options import DomainNames, Encoding, domain_names
+from diplomacy_nlp.cli_options import (
+    DomainNames,
+    Encoding,
+    PrecisionGoal,
+    RecallGoal,
+    ReviewLevel,
+    domain_names,
+    goal,
+    numbers_by_domain,
+)
 from diplomacy_nlp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +35,12 @@ class _Format(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     TABLE = "table"
+
+
+class _Relation(StrEnum):
+    COOPERATION = "cooperation"
+    CONFLICT = "conflict"
+    NEUTRAL = "neutral"
 
 
 class _Errors(StrEnum):
@@ -59,6 +74,16 @@ def tag(
             metavar="DOMAIN=P", help="Tag a domain from this probability on. May be repeated."
         ),
     ] = None,
+    precision: PrecisionGoal = None,
+    recall: RecallGoal = None,
+    review: ReviewLevel = None,
+    relation: Annotated[
+        list[_Relation] | None,
+        typer.Option(
+            metavar="RELATION",
+            help="Write only what is cooperation, conflict or neutral. May be repeated.",
+        ),
+    ] = None,
     text_column: Annotated[
         str, typer.Option(metavar="NAME", help="Column or field that holds the text of a row.")
     ] = "text",
@@ -71,7 +96,7 @@ def tag(
 
     Reads plain text, and .csv, .tsv, .jsonl and .ndjson with a text in each row. A record has
     document (FILE, or FILE:ROW), index, start, end, text, domains and probabilities; start and
-    end count the characters of the document.
+    end count the characters of the document. With --review it has the domains to look at too.
 
     Example: diplomacy-nlp tag articles/ --output tags.csv
     """
@@ -88,15 +113,23 @@ def tag(
     if output is not None:
         check_output(output, files)
     tagger = Tagger.load(
-        model, domains=domain_names(domains), thresholds=_thresholds(threshold or [])
+        model,
+        domains=domain_names(domains),
+        thresholds=numbers_by_domain("--threshold", threshold or []),
+        precision=goal("--precision", precision),
+        recall=goal("--recall", recall),
+        review=review,
     )
+    relations = [wanted.value for wanted in relation or []]
+    if relations and not tagger.has_relation:
+        raise ConfigError(f"--relation {relations[0]}: the model {model} does not tell relations")
     ahead, behind = tee(documents)
     tagged = tagger.tag_texts(
         (document.text for document in ahead), splitter=split_lines if lines else split_sentences
     )
     pairs = ((document.name, sentences) for document, sentences in zip(behind, tagged, strict=True))
     with _watched(pairs, files, output) as watched:
-        _write(watched, tagger, output, output_format or _default_format(output))
+        _write(watched, tagger, relations, output, output_format or _default_format(output))
 
 
 def _only_stdin() -> list[str]:
@@ -106,19 +139,6 @@ def _only_stdin() -> list[str]:
     if sys.stdin is None or is_terminal(sys.stdin):
         raise ConfigError("nothing to tag: name files or folders, or pipe a text in")
     return [STDIN]
-
-
-def _thresholds(options: list[str]) -> dict[str, float]:
-    thresholds = {}
-    for option in options:
-        name, _, number = option.rpartition("=")
-        try:
-            thresholds[name.strip()] = float(number)
-        except ValueError:
-            raise ConfigError(
-                f"--threshold {option!r} is not DOMAIN=P, such as trade=0.6"
-            ) from None
-    return thresholds
 
 
 def _default_format(output: Path | None) -> _Format:
@@ -145,7 +165,11 @@ def _watched(
 
 
 def _write(
-    documents: "Iterator[TaggedDocument]", tagger: "Tagger", path: Path | None, format_: _Format
+    documents: "Iterator[TaggedDocument]",
+    tagger: "Tagger",
+    relations: list[str],
+    path: Path | None,
+    format_: _Format,
 ) -> None:
     from diplomacy_nlp.output import open_output, write_csv, write_json_lines
 
@@ -153,10 +177,10 @@ def _write(
     errors = "backslashreplace" if format_ is _Format.JSONL else "replace"
     with open_output(path, errors=errors) as file:
         if format_ is _Format.JSONL:
-            write_json_lines(file, documents)
+            write_json_lines(file, documents, relations=relations)
         elif format_ is _Format.CSV:
-            write_csv(file, documents, tagger)
+            write_csv(file, documents, tagger, relations=relations)
         else:
             from diplomacy_nlp.display import console_on, print_tagged
 
-            print_tagged(documents, tagger, console_on(file))
+            print_tagged(documents, tagger, console_on(file), relations=relations)

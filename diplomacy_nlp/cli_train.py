@@ -1,24 +1,21 @@
-"""The commands ``train`` and ``evaluate``."""
+"""The command ``train``: from labels to a model folder."""
 
-import contextlib
 import dataclasses
-import json
 import shlex
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diplomacy_nlp.cli_options import AsJson, DomainNames, Encoding, domain_names
-from diplomacy_nlp.errors import ConfigError, DataError, DataWarning
+from diplomacy_nlp.cli_options import DomainNames, Encoding, domain_names, warnings_as_lines
+from diplomacy_nlp.errors import ConfigError
 
 if TYPE_CHECKING:
     from diplomacy_nlp.recipe import TrainConfig
     from diplomacy_nlp.trainer import TrainedModel
 
-__all__ = ["evaluate", "train"]
+__all__ = ["train"]
 
 
 def train(
@@ -77,7 +74,7 @@ def train(
     if bool(teachers) != bool(unlabelled):
         raise ConfigError("--teacher and --unlabelled go together")
     check_replaceable(output)
-    with _warnings_as_lines():
+    with warnings_as_lines():
         examples = read_examples(data, domains=domain_names(domains), encoding=encoding)
         try:
             with training_progress() as progress:
@@ -122,71 +119,9 @@ def _train_config(
 
 
 def _print_scores(trained: "TrainedModel") -> None:
-    from diplomacy_nlp.display import print_evaluation
+    from diplomacy_nlp.display_scores import print_evaluation
 
     # Thresholds were fitted on dev: its scores say little beside others.
     names = [name for name in trained.evaluations if name != "dev"] or list(trained.evaluations)
     for name in names:
         print_evaluation(name, trained.evaluations[name], trained.baseline_evaluations.get(name))
-
-
-@contextlib.contextmanager
-def _warnings_as_lines() -> Iterator[None]:
-    with warnings.catch_warnings():
-        show_other = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, DataWarning):
-                typer.echo(f"warning: {message}", err=True)
-            else:
-                show_other(message, category, *where, **more)
-
-        warnings.simplefilter("always", DataWarning)
-        warnings.showwarning = show
-        yield
-
-
-def evaluate(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model folder, or default or baseline.")
-    ],
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Labelled sentences: CSV, TSV, JSONL, Parquet.")
-    ],
-    as_json: AsJson = False,
-    domains: DomainNames = None,
-    split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only the sentences of this split.")
-    ] = None,
-    encoding: Encoding = "utf-8",
-) -> None:
-    """Measure how well a model tags labelled sentences.
-
-    Intervals are 95 % bootstrap intervals that keep the sentences of a document together.
-
-    Example: diplomacy-nlp evaluate default labels.csv --split test
-    """
-    from diplomacy_nlp.dataset_files import read_examples
-    from diplomacy_nlp.domains import WIDE
-    from diplomacy_nlp.evaluation import evaluate as evaluate_tagger
-    from diplomacy_nlp.tagger import Tagger
-
-    tagger = Tagger.load(model, domains=domain_names(domains))
-    # Data may be labelled with more of the codebook's domains than are evaluated here.
-    is_codebook = all(name in WIDE for name in tagger.domains.names)
-    with _warnings_as_lines():
-        examples = read_examples(
-            data, domains=None if is_codebook else tagger.domains, encoding=encoding
-        )
-    if split is not None:
-        if split not in examples.splits:
-            found = ", ".join(sorted(examples.splits)) or "none"
-            raise DataError(f"{data}: no split {split!r}. Splits found: {found}")
-        examples = examples.where_split(split)
-    evaluation = evaluate_tagger(tagger, examples)
-    if as_json:
-        typer.echo(json.dumps(evaluation.to_dict(), indent=2))
-    else:
-        from diplomacy_nlp.display import print_evaluation
-
-        print_evaluation(str(data), evaluation)

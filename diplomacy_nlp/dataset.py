@@ -14,7 +14,7 @@ from diplomacy_nlp.errors import DataError
 
 __all__ = ["Example", "Examples"]
 
-_OPTIONAL = ("relation", "split", "group", "id")
+_OPTIONAL = ("relation", "split", "group", "id", "source")
 _SPLIT_NAMES = {
     "train": "train",
     "dev": "dev",
@@ -46,6 +46,9 @@ class Example:
         What the sentence was taken from, such as a document. A group stays on one side of a split.
     id : str, optional
         A name of the example's own.
+    source : str, optional
+        The kind of text it comes from, such as a newspaper or an archive; scores are broken down
+        by it.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class Example:
     split: str | None = None
     group: str | None = None
     id: str | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.domains, str):
@@ -212,7 +216,8 @@ class Examples(Sequence[Example]):
     def sha256(self) -> str:
         """Hexadecimal hash of the examples, their order and the names of the domains.
 
-        The same for the same content, whatever file it was read from.
+        The same for the same content, whatever file it was read from. The sources of sentences
+        take no part, since nothing is learned or scored by them.
         """
         digest = hashlib.sha256(json.dumps(self.domains.names).encode())
         for row in self.rows:

@@ -20,7 +20,7 @@ from diplomacy_nlp.tables import RowSource, Table, read_table
 
 __all__ = ["read_examples"]
 
-_RESERVED = ("text", "domains", "relation", "split", "doc", "group", "id")
+_RESERVED = ("text", "domains", "relation", "split", "doc", "group", "id", "source")
 _BINARY = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 
@@ -54,6 +54,8 @@ def read_examples(
         What the sentence was taken from; not both.
     ``id``
         A name that no other row has.
+    ``source``
+        The kind of text it comes from; see :class:`Example`.
 
     Parameters
     ----------
@@ -205,7 +207,7 @@ def _binary(value: object) -> bool | None:
 
 def _examples(table: Table, labels: list[frozenset[str]]) -> tuple[Example, ...]:
     """Read the other columns."""
-    columns = {name: name for name in ("text", "relation", "split", "group", "id")}
+    columns = {name: name for name in ("text", "relation", "split", "group", "id", "source")}
     if "doc" in table.columns:
         columns["group"] = "doc"
     examples = []

@@ -18,8 +18,8 @@ __all__ = ["write_examples"]
 def write_examples(examples: Examples, path: str | Path) -> None:
     """Write labelled sentences as CSV, TSV, JSON Lines or Parquet, by the suffix of the path.
 
-    The file is UTF-8 with the columns ``text``, ``domains``, ``relation``, ``split``, ``group``
-    and ``id``, and is written whole or not at all. ``read_examples(path,
+    The file is UTF-8 with the columns ``text``, ``domains``, ``relation``, ``split``, ``group``,
+    ``id`` and ``source``, and is written whole or not at all. ``read_examples(path,
     domains=examples.domains)`` gives equal examples back.
 
     Raises
@@ -61,6 +61,7 @@ def _records(examples: Examples) -> Iterator[dict[str, Any]]:
             "split": row.split,
             "group": row.group,
             "id": row.id,
+            "source": row.source,
         }
 
 
@@ -94,7 +95,7 @@ def _encode_parquet(examples: Examples) -> bytes:
     schema = pa.schema(
         [
             (name, pa.list_(pa.string()) if name == "domains" else pa.string())
-            for name in ("text", "domains", "relation", "split", "group", "id")
+            for name in ("text", "domains", "relation", "split", "group", "id", "source")
         ]
     )
     sink = pa.BufferOutputStream()

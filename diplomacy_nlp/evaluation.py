@@ -1,20 +1,23 @@
 """How well a tagger does on labelled sentences, with intervals that respect documents."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diplomacy_nlp.bootstrap import Interval, Score, bootstrap_scores, number_groups
+from diplomacy_nlp.bootstrap import (
+    Interval,
+    Score,
+    bootstrap_scores,
+    number_groups,
+    plain_numbers,
+)
 from diplomacy_nlp.dataset import Examples
 from diplomacy_nlp.domains import DomainSet
-from diplomacy_nlp.errors import DataError
 from diplomacy_nlp.metrics import (
     Tallies,
-    average_precision,
     average_precisions,
     calibration_error,
     check_binary,
@@ -23,13 +26,18 @@ from diplomacy_nlp.metrics import (
     mean_of_defined,
     relation_columns,
 )
+from diplomacy_nlp.tagged_examples import TaggedExamples, tag_examples
 from diplomacy_nlp.tagger import Tagger
 
-__all__ = ["DomainScores", "Evaluation", "evaluate", "evaluate_relations", "evaluate_tags"]
+__all__ = [
+    "DomainScores",
+    "Evaluation",
+    "evaluate",
+    "evaluate_relations",
+    "evaluate_tagged",
+    "evaluate_tags",
+]
 
-_DIGITS = 6
-
-_Bools: TypeAlias = NDArray[np.bool_]
 _Floats: TypeAlias = NDArray[np.float64]
 
 
@@ -45,8 +53,8 @@ class DomainScores:
         Its name.
     precision, recall, f1, average_precision, calibration_error : float
         In [0, 1].
-    f1_interval : Interval
-        Of ``f1``.
+    precision_interval, recall_interval, f1_interval : Interval
+        Of the first three.
     support : int
         Sentences labelled with the domain.
     """
@@ -57,6 +65,8 @@ class DomainScores:
     f1: float
     average_precision: float
     calibration_error: float
+    precision_interval: Interval
+    recall_interval: Interval
     f1_interval: Interval
     support: int
 
@@ -103,10 +113,9 @@ class Evaluation:
         dict
             Numbers have six digits, nan is None, and ``domains`` goes by domain name.
         """
-        plain = asdict(self)
+        plain = plain_numbers(self)
         plain["domains"] = {scores.pop("domain"): scores for scores in plain["domains"]}
-        rounded: dict[str, Any] = _rounded(plain)
-        return rounded
+        return plain
 
 
 def evaluate(
@@ -137,32 +146,31 @@ def evaluate(
     ValueError
         ``n_bootstrap`` is negative.
     """
-    if not len(examples):
-        raise DataError(f"{examples.source or 'examples'}: there is no sentence to evaluate")
-    known = tagger.domains.names
-    columns = [column for column, name in enumerate(known) if name in examples.domains]
-    if not columns:
-        raise DataError(
-            f"{examples.source or 'examples'}: the domains are {', '.join(examples.domains.names)}"
-            f"; the tagger knows only {', '.join(known)}"
-        )
-    domains = tagger.domains.select(known[column] for column in columns)
-    prediction = tagger.predict_all(examples.texts)
-    groups, relations = examples.groups, examples.relations
+    return evaluate_tagged(tag_examples(tagger, examples), n_bootstrap=n_bootstrap, seed=seed)
+
+
+def evaluate_tagged(
+    tagged: TaggedExamples, *, n_bootstrap: int = 1000, seed: int = 0
+) -> Evaluation:
+    """Measure how well sentences were tagged, as :func:`evaluate` does."""
+    examples = tagged.examples
     evaluation = evaluate_tags(
-        examples.with_domains(domains).labels,
-        prediction.probabilities[:, columns],
-        prediction.tags[:, columns],
-        domains,
-        groups=groups,
+        tagged.labels,
+        tagged.probabilities,
+        tagged.tags,
+        examples.domains,
+        groups=examples.groups,
         n_bootstrap=n_bootstrap,
         seed=seed,
     )
-    if prediction.relation_probabilities is None or not (relations >= 0).any():
+    if tagged.relations is None or not tagged.knows_relations:
         return evaluation
-    predicted = prediction.relation_probabilities.argmax(axis=1)
     score = evaluate_relations(
-        relations, predicted, groups=groups, n_bootstrap=n_bootstrap, seed=seed
+        examples.relations,
+        tagged.relations,
+        groups=examples.groups,
+        n_bootstrap=n_bootstrap,
+        seed=seed,
     )
     return replace(evaluation, relation_macro_f1=score)
 
@@ -218,7 +226,10 @@ def evaluate_tags(
         f1 = tallies.f1()
         ranked = average_precisions(right, sure, weights)
         return {
+            "precision": tallies.precision(),
+            "recall": tallies.recall(),
             "f1": f1,
+            "average_precision": ranked,
             "macro_f1": mean_of_defined(f1),
             "micro_f1": tallies.pooled().f1(),
             "macro_average_precision": mean_of_defined(ranked),
@@ -228,8 +239,25 @@ def evaluate_tags(
     scores = bootstrap_scores(statistics, group_of_row, n_bootstrap=n_bootstrap, seed=seed)
     return Evaluation(
         domains=tuple(
-            _domain_scores(name, right[:, j], said[:, j], sure[:, j], scores["f1"][j])
-            for j, name in enumerate(domains.names)
+            DomainScores(
+                domain=name,
+                precision=precision.value,
+                recall=recall.value,
+                f1=f1.value,
+                average_precision=ranked.value,
+                calibration_error=calibration_error(labelled, probability),
+                precision_interval=precision.interval,
+                recall_interval=recall.interval,
+                f1_interval=f1.interval,
+                support=int(labelled.sum()),
+            )
+            for name, labelled, probability, precision, recall, f1, ranked in zip(
+                domains.names,
+                right.T,
+                sure.T,
+                *(scores[key] for key in ("precision", "recall", "f1", "average_precision")),
+                strict=True,
+            )
         ),
         macro_f1=scores["macro_f1"][0],
         micro_f1=scores["micro_f1"][0],
@@ -278,28 +306,3 @@ def evaluate_relations(
     return bootstrap_scores(statistics, group_of_row, n_bootstrap=n_bootstrap, seed=seed)[
         "macro_f1"
     ][0]
-
-
-def _domain_scores(
-    domain: str, labels: _Bools, tags: _Bools, probabilities: _Floats, f1: Score
-) -> DomainScores:
-    hits, tagged, support = int((labels & tags).sum()), int(tags.sum()), int(labels.sum())
-    return DomainScores(
-        domain=domain,
-        precision=hits / max(tagged, 1) if support else math.nan,
-        recall=hits / support if support else math.nan,
-        f1=f1.value,
-        average_precision=average_precision(labels, probabilities),
-        calibration_error=calibration_error(labels, probabilities),
-        f1_interval=f1.interval,
-        support=support,
-    )
-
-
-def _rounded(value: Any) -> Any:
-    """Round numbers and turn nan into None, all the way down."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, float):
-        return None if math.isnan(value) else round(value, _DIGITS)
-    return value

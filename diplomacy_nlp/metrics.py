@@ -185,13 +185,19 @@ def calibration_error(labels: ArrayLike, probabilities: ArrayLike, n_bins: int =
     """
     right, sure = check_binary(labels, "labels", 1), check_probabilities(probabilities)
     check_same_shape(labels=right, probabilities=sure)
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1, not {n_bins}")
+    bin_of_row = equal_mass_bins(sure, n_bins)
     if not len(right):
         return math.nan
-    rank = np.searchsorted(np.sort(sure), sure)
-    surplus = np.bincount(rank * n_bins // len(right), weights=sure - right)
+    surplus = np.bincount(bin_of_row, weights=sure - right)
     return float(np.abs(surplus).sum() / len(right))
+
+
+def equal_mass_bins(probabilities: _Floats, n_bins: int) -> NDArray[np.int64]:
+    """Return the bin (n,) of each probability, some possibly empty; equal ones share a bin."""
+    if n_bins < 1:
+        raise ValueError(f"n_bins must be at least 1, not {n_bins}")
+    ranks = np.searchsorted(np.sort(probabilities), probabilities)
+    return ranks * n_bins // max(len(ranks), 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,6 +221,16 @@ class Tallies:
                 for counts in (self.hits, self.tagged, self.positives)
             )
         )
+
+    def precision(self) -> _Floats:
+        """Return the precision (b, d), nan without a positive label, 0 where nothing is tagged."""
+        # Tallies are whole: where less than 1 is tagged, nothing is.
+        precision = self.hits / np.maximum(self.tagged, 1.0)
+        return np.where(self.positives > 0, precision, np.nan)
+
+    def recall(self) -> _Floats:
+        """Return the recall (b, d), nan without a positive label."""
+        return _ratio(self.hits, self.positives)
 
     def f1(self) -> _Floats:
         """Return the F1 (b, d), nan without a positive label."""

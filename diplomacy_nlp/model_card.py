@@ -5,24 +5,48 @@ from typing import Any
 
 from diplomacy_nlp.model_files import ModelConfig
 
-__all__ = ["model_card"]
+__all__ = ["RELIABILITY_PICTURE", "RISK_COVERAGE_PICTURE", "model_card"]
+
+#: The pictures that stand beside the card.
+RELIABILITY_PICTURE = "reliability.svg"
+RISK_COVERAGE_PICTURE = "risk_coverage.svg"
 
 _INTENDED_USE = """\
-The model reads English sentences of diplomatic text (news reports, readouts, speeches,
-communiqués) one at a time and tags the domains that a sentence brings up as a matter between
-international actors. It does not know what the rest of the text says, does not judge whether a
-statement is true, and is not made for decisions about persons. Probabilities are calibrated on
-dev; for text unlike it, set thresholds on labelled sentences of your own."""
+The model reads one sentence at a time and tags the domains that the sentence brings up as its
+training data understand them. It is made for research and for a first reading of many documents:
+a person should look before anything rests on a single tag.
+
+It does not know what the rest of the text says, does not judge whether a statement is true, and
+is not made for decisions about persons. It knows the languages, the kinds of text and the years of
+its training data and its base encoder; on others it may do worse than the scores below."""
 
 _SCORES = """\
 F1 and the macro averages have 95 % bootstrap intervals by document in brackets. "Baseline" is the
 F1 of TF-IDF with logistic regression, trained on the same rows. Thresholds and calibration were
 fitted on dev, so that the scores there flatter the model."""
 
+_CALIBRATION = f"""\
+Of the sentences to which a domain is given with a probability of .7, about seven in ten should have
+it. Where that holds the points lie on the diagonal; each has about the same number of sentences.
+The calibration error of the tables above is their mean distance from it.
+
+![Share of labelled sentences over probability]({RELIABILITY_PICTURE})
+
+Where the most confident sentences are taken as they are and a person reads the others, this share
+of those taken has a wrong tag or lacks a right one:
+
+![Share of sentences tagged wrong over share kept]({RISK_COVERAGE_PICTURE})
+
+Probabilities were fitted on dev. For text unlike it, compare them with labels of your own before
+reading them as frequencies, and set thresholds on these."""
+
+# What a busy core is taken to draw, for lack of a measurement; server cores draw less.
+_WATTS_PER_CORE = 15
+
 Scores = Mapping[str, Any]
 
 
-def model_card(name: str, config: ModelConfig, metrics: Scores) -> str:
+def model_card(name: str, config: ModelConfig, metrics: Scores, notes: str = "") -> str:
     """Return the card as Markdown.
 
     Parameters
@@ -33,6 +57,8 @@ def model_card(name: str, config: ModelConfig, metrics: Scores) -> str:
         What ``config.json`` says.
     metrics : mapping
         What ``metrics.json`` says.
+    notes : str
+        Markdown about the data and the model that only those know who made them.
     """
     lines = [
         f"# {name}",
@@ -49,6 +75,7 @@ def model_card(name: str, config: ModelConfig, metrics: Scores) -> str:
         "",
         _INTENDED_USE,
         "",
+        *([notes.strip(), ""] if notes.strip() else []),
         "## Domains",
         "",
         *_domain_lines(config),
@@ -57,6 +84,11 @@ def model_card(name: str, config: ModelConfig, metrics: Scores) -> str:
         "",
         _SCORES,
         *_score_lines(metrics),
+        *_other_domain_lines(config, metrics),
+        "",
+        "## Calibration",
+        "",
+        _CALIBRATION,
         "",
         "## Training",
         "",
@@ -121,16 +153,38 @@ def _score_lines(metrics: Scores) -> Iterator[str]:
             yield from ("", f"Macro-F1 of the relation: {shown}.")
 
 
+def _other_domain_lines(config: ModelConfig, metrics: Scores) -> Iterator[str]:
+    """Yield the scores of the domains that are not tagged unless asked for."""
+    others = [name for name in config.domains.names if name not in config.default_domains]
+    sets = metrics["scores_of_all_domains"]
+    if not others:
+        return
+    yield from ("", "### On request", "")
+    yield "F1 with its interval, and the number of positives. Where these are few, little is known."
+    yield from ("", "| domain |" + "".join(f" {name} |" for name in sets))
+    yield "|---|" + "--:|" * len(sets)
+    for domain in others:
+        rows = (scores["domains"].get(domain) for scores in sets.values())
+        cells = (
+            f"{_with_interval(row['f1'], row['f1_interval'])} of {row['support']}" if row else "–"
+            for row in rows
+        )
+        yield _row([domain, *cells], None)
+
+
 def _training_lines(config: ModelConfig, metrics: Scores) -> Iterator[str]:
     data, machine = metrics["data"], metrics["machine"]
     yield (
         f"- {data['n_train']} sentences for training, {data['n_per_set']['dev']} for dev "
         f"(SHA-256 of all: `{data['sha256']}`)"
     )
+    teachers = ", without the training of its teachers" if metrics["unlabelled"] else ""
     yield (
         f"- {metrics['training_seconds']} seconds on {machine['n_cores']} cores "
-        f"({machine['architecture']})"
+        f"({machine['architecture']}), in which the cores were busy for "
+        f"{metrics['training_cpu_seconds']} seconds in all{teachers}"
     )
+    yield f"- {_energy(metrics)}"
     if "parity" in metrics:
         parity = metrics["parity"]
         yield (
@@ -141,6 +195,16 @@ def _training_lines(config: ModelConfig, metrics: Scores) -> Iterator[str]:
     keys = recipe if config.backend == "onnx" else ("dev_share", "test_share", "seed")
     yield "- recipe: " + ", ".join(f"{key} `{recipe[key]}`" for key in keys)
     yield "- versions: " + ", ".join(f"{name} {v}" for name, v in metrics["versions"].items())
+
+
+def _energy(metrics: Scores) -> str:
+    if metrics.get("device", "cpu") != "cpu":
+        return "energy: not measured"
+    kilowatt_hours = metrics["training_cpu_seconds"] * _WATTS_PER_CORE / 3.6e6
+    return (
+        f"energy: not measured; at {_WATTS_PER_CORE} W for each busy core, an assumption, it would "
+        f"be {kilowatt_hours:.2g} kWh"
+    )
 
 
 def _row(cells: list[str], baseline: str | None) -> str:

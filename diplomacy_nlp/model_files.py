@@ -1,7 +1,8 @@
 """The model folder: its files, its format, how it is found, checked and written.
 
 A model folder holds ``config.json``, the weights (``model.onnx`` with ``tokenizer.json``, or
-``model.skops``), ``metrics.json``, ``README.md`` and ``SHA256SUMS``. Nothing in it is a pickle.
+``model.skops``), ``metrics.json``, ``operating_points.json``, ``README.md`` and ``SHA256SUMS``.
+Nothing in it is a pickle.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ import csv
 import json
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
@@ -19,6 +19,7 @@ __all__ = [
     "TaggedDocument",
     "check_output",
     "is_terminal",
+    "of_relation",
     "open_output",
     "write_csv",
     "write_json_lines",
@@ -93,30 +94,64 @@ def open_output(path: Path | None, *, errors: str = "strict") -> Iterator[TextIO
             part.unlink(missing_ok=True)
 
 
-def write_json_lines(file: TextIO, documents: Iterable[TaggedDocument]) -> None:
-    """Write one JSON object a sentence and line."""
+def of_relation(
+    sentences: Sequence[TaggedSentence], relations: Collection[str]
+) -> list[tuple[int, TaggedSentence]]:
+    """Return the sentences whose relation is one of some, with their places in the document.
+
+    Without relations it is all sentences.
+    """
+    return [
+        (index, sentence)
+        for index, sentence in enumerate(sentences)
+        if not relations or sentence.relation in relations
+    ]
+
+
+def write_json_lines(
+    file: TextIO, documents: Iterable[TaggedDocument], *, relations: Collection[str] = ()
+) -> None:
+    """Write one JSON object a sentence and line; with relations, only sentences of these."""
     for name, sentences in documents:
-        records = (_record(name, index, sentence) for index, sentence in enumerate(sentences))
+        records = (_record(name, *kept) for kept in of_relation(sentences, relations))
         file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
-def write_csv(file: TextIO, documents: Iterable[TaggedDocument], tagger: Tagger) -> None:
-    """Write one row a sentence, under a header that the tagger's domains decide.
+def write_csv(
+    file: TextIO,
+    documents: Iterable[TaggedDocument],
+    tagger: Tagger,
+    *,
+    relations: Collection[str] = (),
+) -> None:
+    """Write one row a sentence, under a header that the tagger decides.
 
-    Domains are joined by ``;``. There is a column ``probability_DOMAIN`` a domain and, where the
-    tagger tells the relation, ``relation`` and a column ``relation_probability_RELATION`` each.
-    Lines end in CR LF, as RFC 4180 has it.
+    Domains are joined by ``;``. There is a column ``probability_DOMAIN`` a domain; where the
+    tagger tells the relation, ``relation`` and a column ``relation_probability_RELATION`` each;
+    and where it marks what to review, ``review``. Lines end in CR LF, as RFC 4180 has it.
+
+    Parameters
+    ----------
+    file : file of text
+        Where to.
+    documents : iterable of (str, list of TaggedSentence)
+        Written as they come.
+    tagger : Tagger
+        What tagged them.
+    relations : collection of str
+        If any, only sentences of these are written.
     """
     columns = ["document", "index", "start", "end", "text", "domains"]
     columns += [f"probability_{name}" for name in tagger.domains.names]
     if tagger.has_relation:
         columns += ["relation", *(f"relation_probability_{name}" for name in RELATIONS)]
+    if tagger.review_bands is not None:
+        columns.append("review")
     writer = csv.writer(file)
     writer.writerow(columns)
     for name, sentences in documents:
-        for index, sentence in enumerate(sentences):
+        for index, sentence in of_relation(sentences, relations):
             record = _record(name, index, sentence)
-            record["domains"] = ";".join(sentence.domains)
             writer.writerow(chain.from_iterable(_cells(value) for value in record.values()))
 
 
@@ -133,6 +168,8 @@ def _record(document: str, index: int, sentence: TaggedSentence) -> dict[str, An
     if sentence.relation is not None:
         record["relation"] = sentence.relation
         record["relation_probabilities"] = _rounded(sentence.relation_probabilities)
+    if sentence.review is not None:
+        record["review"] = list(sentence.review)
     return record
 
 
@@ -141,4 +178,6 @@ def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
 
 
 def _cells(value: Any) -> Iterable[Any]:
+    if isinstance(value, list):
+        return [";".join(value)]
     return value.values() if isinstance(value, dict) else [value]

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from diplomacy_nlp.calibration import Calibration, Logits
+from diplomacy_nlp.decisions import bands_around, points_for, within
 from diplomacy_nlp.domains import CORE, RELATIONS, WIDE, DomainSet
 from diplomacy_nlp.errors import ConfigError
 from diplomacy_nlp.model_files import ModelConfig, find_model, read_model_config
+from diplomacy_nlp.operating_points import Band, Goal, OperatingPoints, read_operating_points
 from diplomacy_nlp.sentences import Sentence, split_sentences
 
 __all__ = ["Backend", "Prediction", "TaggedSentence", "Tagger", "open_backend"]
@@ -49,6 +51,9 @@ class TaggedSentence:
         not trained to tell.
     relation_probabilities : mapping of str to float
         Sum to 1; empty without a relation.
+    review : tuple of str or None
+        The domains that a person should look at, tagged or not, in column order; None where no
+        level of review was asked for.
     """
 
     text: str
@@ -58,6 +63,7 @@ class TaggedSentence:
     probabilities: Mapping[str, float]
     relation: str | None
     relation_probabilities: Mapping[str, float]
+    review: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +78,14 @@ class Prediction:
         Thresholds applied.
     relation_probabilities : ndarray of float32, (n, 3), or None
         Rows sum to 1; columns in the order of ``RELATIONS``.
+    review : ndarray of bool, (n, d), or None
+        What a person should look at; None where no level of review was asked for.
     """
 
     probabilities: npt.NDArray[np.float32]
     tags: npt.NDArray[np.bool_]
     relation_probabilities: npt.NDArray[np.float32] | None
+    review: npt.NDArray[np.bool_] | None = None
 
 
 class Tagger:
@@ -91,12 +100,21 @@ class Tagger:
     domains : "core", "wide" or sequence of str, optional
         Which of the model's domains to tag, and in which order.
     thresholds : mapping of str to float, optional
-        Thresholds in [0, 1] that replace the model's own.
+        Thresholds in [0, 1] that replace the model's own, or those for a goal.
+    precision, recall : float or mapping of str to float, optional
+        One of them: what tags should reach, in hundredths from 0.50 to 0.99, for every domain or
+        for each of some. The threshold is the one that reached it on dev.
+    review : float, optional
+        A level, in the same hundredths: where decisions, to tag or not, are right less often than
+        that, they are marked for a person to look at.
+    operating_points : OperatingPoints, optional
+        What is known of the model's thresholds; needed for a goal and for a review.
 
     Raises
     ------
     ConfigError
-        A domain that the model lacks, or a threshold out of range.
+        A domain that the model lacks, a threshold out of range, a goal or level without a
+        meaning, or a goal that cannot be had.
 
     Examples
     --------
@@ -114,13 +132,22 @@ class Tagger:
         *,
         domains: Literal["core", "wide"] | Sequence[str] | None = None,
         thresholds: Mapping[str, float] | None = None,
+        precision: Goal | None = None,
+        recall: Goal | None = None,
+        review: float | None = None,
+        operating_points: OperatingPoints | None = None,
     ) -> None:
         self._backend = backend
         self._domains = config.domains.select(_names(domains, config))
         self._columns = [config.domains.index(name) for name in self._domains.names]
+        own = thresholds or {}
+        free = [name for name in self._domains.names if name not in own]
+        reached = points_for(free, precision, recall, operating_points)
+        for_goal = {name: point.threshold for name, point in reached.items()}
         self._calibration = _with_thresholds(
-            config.calibration.select(self._columns), self._domains, thresholds or {}
+            config.calibration.select(self._columns), self._domains, {**for_goal, **own}
         )
+        self._bands = bands_around(self.thresholds, review, operating_points)
         self._has_relation = config.has_relation
 
     @classmethod
@@ -130,6 +157,9 @@ class Tagger:
         *,
         domains: Literal["core", "wide"] | Sequence[str] | None = None,
         thresholds: Mapping[str, float] | None = None,
+        precision: Goal | None = None,
+        recall: Goal | None = None,
+        review: float | None = None,
     ) -> "Tagger":
         """Load a model.
 
@@ -138,21 +168,33 @@ class Tagger:
         model : str or Path
             ``default`` or ``baseline``, which come with the library; a model folder; or a hub id
             where huggingface_hub is installed.
-        domains, thresholds
+        domains, thresholds, precision, recall, review
             As of :class:`Tagger`.
 
         Raises
         ------
         ModelError
-            There is no such model, or it is damaged, foreign or of a newer format.
+            There is no such model, or it is damaged, foreign or of a newer format; or it has no
+            operating points, and there is a goal or a review.
         MissingExtraError
             The model is a baseline and scikit-learn is not installed.
         ConfigError
-            A domain that the model lacks, or a threshold out of range.
+            A domain that the model lacks, a threshold out of range, a goal or level without a
+            meaning, or a goal that cannot be had.
         """
         folder = find_model(model)
         config = read_model_config(folder)
-        return cls(open_backend(folder, config), config, domains=domains, thresholds=thresholds)
+        needs_points = any(option is not None for option in (precision, recall, review))
+        return cls(
+            open_backend(folder, config),
+            config,
+            domains=domains,
+            thresholds=thresholds,
+            precision=precision,
+            recall=recall,
+            review=review,
+            operating_points=read_operating_points(folder) if needs_points else None,
+        )
 
     @property
     def domains(self) -> DomainSet:
@@ -163,6 +205,11 @@ class Tagger:
     def thresholds(self) -> dict[str, float]:
         """The probability from which each domain is tagged."""
         return dict(zip(self._domains.names, self._calibration.thresholds, strict=True))
+
+    @property
+    def review_bands(self) -> dict[str, Band] | None:
+        """The probabilities at which each domain is marked for review, where that is asked for."""
+        return None if self._bands is None else dict(self._bands)
 
     @property
     def has_relation(self) -> bool:
@@ -180,6 +227,7 @@ class Tagger:
             None
             if logits.relations is None
             else self._calibration.relation_probabilities(logits.relations),
+            None if self._bands is None else within(self._bands, probabilities),
         )
 
     def predict_proba(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -239,6 +287,9 @@ class Tagger:
             relation_probabilities=_frozen((), ())
             if relations is None
             else _frozen(RELATIONS, relations[row]),
+            review=None
+            if prediction.review is None
+            else tuple(names[column] for column in np.flatnonzero(prediction.review[row])),
         )
 
 

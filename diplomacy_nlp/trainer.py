@@ -20,14 +20,17 @@ from diplomacy_nlp.calibration import Calibration, Logits, fit_calibration
 from diplomacy_nlp.dataset import Examples
 from diplomacy_nlp.domains import RELATIONS
 from diplomacy_nlp.errors import ConfigError, DataError, TrainingError
-from diplomacy_nlp.evaluation import Evaluation, evaluate
+from diplomacy_nlp.evaluation import Evaluation, evaluate_tagged
 from diplomacy_nlp.metrics import macro_f1
-from diplomacy_nlp.model_card import model_card
+from diplomacy_nlp.model_card import RELIABILITY_PICTURE, RISK_COVERAGE_PICTURE, model_card
 from diplomacy_nlp.model_files import ModelConfig, check_replaceable, write_model
+from diplomacy_nlp.operating_points import OPERATING_POINTS_FILE
 from diplomacy_nlp.recipe import TrainConfig
 from diplomacy_nlp.self_training import SoftLabels, soft_labels
 from diplomacy_nlp.splits import Split, split_examples
+from diplomacy_nlp.tagged_examples import TaggedExamples, tag_examples
 from diplomacy_nlp.tagger import Backend, Tagger, open_backend
+from diplomacy_nlp.threshold_search import find_operating_points
 
 if TYPE_CHECKING:
     from diplomacy_nlp.finetune import Progress
@@ -78,6 +81,7 @@ def train(
     evaluation_sets: Mapping[str, Examples] | None = None,
     teachers: Sequence[Tagger] = (),
     unlabelled: Sequence[str] = (),
+    card_notes: str = "",
     resume: bool = False,
     progress: "Callable[[Progress], None] | None" = None,
 ) -> TrainedModel:
@@ -103,6 +107,8 @@ def train(
         Each tags at least the examples' domains.
     unlabelled : sequence of str, optional
         The sentences for the teachers; those of dev, test or an evaluation set are left out.
+    card_notes : str
+        Markdown for the model's card: what only you know of your data, its limits and licence.
     resume : bool
         Go on from the last checkpoint of a run that was interrupted.
     progress : callable, optional
@@ -133,29 +139,38 @@ def train(
     if not split.train.labels.any():
         raise DataError("no training example has a domain, so there is nothing to learn")
     sets = {"dev": split.dev, "test": split.test, **(evaluation_sets or {})}
-    started = time.monotonic()
+    started, busy = time.monotonic(), time.process_time()
     soft = _soft_labels(teachers, unlabelled, sets.values(), split, config)
     baseline = _fit_baseline(split, config)
+    _require_charts()
     fitted = baseline
     if config.architecture == "transformer":
         checkpoints = _checkpoint_folder(folder, split, soft, config, resume)
         fitted = _fit_transformer(split, soft, config, checkpoints, progress)
-    seconds = time.monotonic() - started
+    seconds, busy = time.monotonic() - started, time.process_time() - busy
     sets = {name: rows for name, rows in sets.items() if len(rows)}
-    evaluations = _evaluations(fitted, sets)
-    baseline_evaluations = {} if fitted is baseline else _evaluations(baseline, sets)
-    all_domains = fitted.config.domains.names
+    tagged = _tagged(fitted, sets)
+    evaluations = _evaluations(_of_default_domains(tagged, fitted.config))
+    baseline_evaluations = (
+        {}
+        if fitted is baseline
+        else _evaluations(_of_default_domains(_tagged(baseline, sets), fitted.config))
+    )
     metrics = {
         "scores": _to_dicts(evaluations),
         "baseline_scores": _to_dicts(baseline_evaluations),
-        "scores_of_all_domains": _to_dicts(_evaluations(fitted, sets, all_domains)),
+        "scores_of_all_domains": _to_dicts(_evaluations(tagged)),
         "training_seconds": round(seconds),
+        "training_cpu_seconds": round(busy),
         **fitted.notes,
         **_provenance(examples, sets, split, soft, config),
     }
+    card = model_card(folder.name, fitted.config, metrics, card_notes)
     files = {
         "metrics.json": (json.dumps(metrics, indent=2) + "\n").encode(),
-        "README.md": model_card(folder.name, fitted.config, metrics).encode(),
+        "README.md": card.encode(),
+        OPERATING_POINTS_FILE: _operating_points(tagged["dev"]),
+        **_pictures(_of_default_domains(tagged, fitted.config)),
     }
     write_model(folder, fitted.config, {**fitted.files, **files})
     if config.architecture == "transformer":
@@ -210,6 +225,11 @@ def _fit_baseline(split: Split, config: TrainConfig) -> _Fitted:
     return _calibrated(model_config, {"model.skops": classifier.to_bytes()}, split.dev)
 
 
+def _require_charts() -> None:
+    """Miss what draws the card's pictures before the training, and not after it."""
+    import diplomacy_nlp.charts  # noqa: F401
+
+
 def _fit_transformer(
     split: Split,
     soft: SoftLabels | None,
@@ -217,6 +237,8 @@ def _fit_transformer(
     checkpoints: Path,
     progress: "Callable[[Progress], None] | None",
 ) -> _Fitted:
+    import torch
+
     from diplomacy_nlp.encoders import load_encoder, torch_logits
     from diplomacy_nlp.export import export_int8
     from diplomacy_nlp.finetune import FineTuneData, fine_tune
@@ -248,7 +270,8 @@ def _fit_transformer(
     fitted = _calibrated(model_config, files, split.dev)
     plain = torch_logits(encoder, split.dev.texts, config.max_length_tokens)
     parity = _parity(plain, fitted, split.dev)
-    return replace(fitted, notes={"parity": parity})
+    device = "gpu" if torch.cuda.is_available() else "cpu"
+    return replace(fitted, notes={"parity": parity, "device": device})
 
 
 def _public_name(base_model: str) -> str:
@@ -313,11 +336,45 @@ def _parity(plain: npt.NDArray[np.float32], fitted: _Fitted, dev: Examples) -> d
     return scores
 
 
-def _evaluations(
-    fitted: _Fitted, sets: Mapping[str, Examples], domains: Sequence[str] | None = None
-) -> dict[str, Evaluation]:
-    tagger = Tagger(fitted.backend, fitted.config, domains=domains)
-    return {name: evaluate(tagger, examples) for name, examples in sets.items()}
+def _operating_points(dev: TaggedExamples) -> bytes:
+    points = find_operating_points(
+        dev.probabilities,
+        dev.labels,
+        dev.thresholds.tolist(),
+        dev.examples.domains.names,
+        groups=dev.examples.groups,
+    )
+    return points.to_json().encode()
+
+
+def _tagged(fitted: _Fitted, sets: Mapping[str, Examples]) -> dict[str, TaggedExamples]:
+    """Tag every set with all the domains that it and the model have."""
+    tagger = Tagger(fitted.backend, fitted.config, domains=fitted.config.domains.names)
+    return {name: tag_examples(tagger, examples) for name, examples in sets.items()}
+
+
+def _of_default_domains(
+    tagged: Mapping[str, TaggedExamples], config: ModelConfig
+) -> dict[str, TaggedExamples]:
+    return {
+        name: of_set.with_domains(d for d in config.default_domains if d in of_set.examples.domains)
+        for name, of_set in tagged.items()
+    }
+
+
+def _evaluations(tagged: Mapping[str, TaggedExamples]) -> dict[str, Evaluation]:
+    return {name: evaluate_tagged(of_set) for name, of_set in tagged.items()}
+
+
+def _pictures(tagged: Mapping[str, TaggedExamples]) -> dict[str, bytes]:
+    """Draw the card's pictures, of the sets that every training run has."""
+    from diplomacy_nlp.charts import reliability_chart, risk_coverage_chart, standalone
+
+    shown = {name: tagged[name] for name in ("dev", "test") if name in tagged}
+    return {
+        RELIABILITY_PICTURE: standalone(reliability_chart(shown)).encode(),
+        RISK_COVERAGE_PICTURE: standalone(risk_coverage_chart(shown)).encode(),
+    }
 
 
 def _to_dicts(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:

@@ -6,9 +6,18 @@ from typing import Literal
 
 import numpy as np
 
+from diplomacy_nlp.bootstrap import Interval
 from diplomacy_nlp.calibration import Calibration, Logits
 from diplomacy_nlp.domains import CORE, RELATIONS, WIDE
 from diplomacy_nlp.model_files import ModelConfig
+from diplomacy_nlp.operating_points import (
+    GOALS,
+    Band,
+    DomainPoints,
+    Goal,
+    OperatingPoint,
+    OperatingPoints,
+)
 from diplomacy_nlp.tagger import Tagger
 
 _KEYWORDS = {
@@ -46,11 +55,47 @@ FAKE_CONFIG = ModelConfig(
 )
 
 
+def _point(threshold: float, precision: float, recall: float) -> OperatingPoint:
+    low, high = max(threshold - 0.0625, 0.0), threshold + 0.03125
+    spread = Interval(round(low, 4), round(high, 4))
+    return OperatingPoint(threshold, precision, recall, spread)
+
+
+# A precision of up to 0.9 can be had, and any recall. Probabilities are taken at their word.
+FAKE_POINTS = OperatingPoints(
+    {
+        name: DomainPoints(
+            default=_point(0.5, 0.875, 0.75),
+            precision=tuple(_point(g, g, 0.625) if g <= 0.9 else None for g in GOALS),
+            recall=tuple(_point(round(1 - g, 2), 0.5625, g) for g in GOALS),
+            bands=tuple(Band(round(1 - g, 2), g) for g in GOALS),
+        )
+        for name in WIDE.names
+    },
+    n_sentences=1200,
+    n_documents=300,
+    n_bootstrap=100,
+    seed=0,
+)
+
+
 def load_fake_tagger(
     model: str | Path = "default",
     *,
     domains: Literal["core", "wide"] | Sequence[str] | None = None,
     thresholds: Mapping[str, float] | None = None,
+    precision: Goal | None = None,
+    recall: Goal | None = None,
+    review: float | None = None,
 ) -> Tagger:
     """Stand in for ``Tagger.load``."""
-    return Tagger(KeywordBackend(), FAKE_CONFIG, domains=domains, thresholds=thresholds)
+    return Tagger(
+        KeywordBackend(),
+        FAKE_CONFIG,
+        domains=domains,
+        thresholds=thresholds,
+        precision=precision,
+        recall=recall,
+        review=review,
+        operating_points=FAKE_POINTS,
+    )

@@ -1,5 +1,6 @@
 """The benchmarks' arithmetic, on timings that are given, and the documents that they write."""
 
+import dataclasses
 import importlib
 import itertools
 import json
@@ -8,18 +9,24 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from made_up_results import made_up
 
-from diplomacy_nlp import Tagger
+from diplomacy_nlp import CORE, WIDE, Example, Examples, Tagger
+from diplomacy_nlp.benchmark.results_file import read_results, write_results
 from diplomacy_nlp.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+parts = importlib.import_module("parts")
 picture = importlib.import_module("picture")
+quality = importlib.import_module("quality")
+quality_parts = importlib.import_module("quality_parts")
 render = importlib.import_module("render")
 speed = importlib.import_module("speed")
 timing = importlib.import_module("timing")
@@ -122,7 +129,7 @@ def test_the_whole_benchmark_writes_its_results(monkeypatch, tmp_path, capsys):
     assert results["threads"]["torch"] >= 1
     published = json.loads((RESULTS / "speed.json").read_text(encoding="utf-8"))
     assert published.keys() == results.keys()
-    assert render.speed_part(results).count("\n") > 4
+    assert parts.speed_part(results).count("\n") > 4
 
 
 def test_published_numbers_are_fresh(capsys):
@@ -137,12 +144,14 @@ def repository(tmp_path):
         )
     parts = [
         f"<!-- begin generated: {name} -->\nold\n<!-- end generated: {name} -->"
-        for name in ("scores", "speed", "sentences")
+        for name in ("scores", "wide", "systems", "behaviour", "speed", "sentences")
     ]
     (tmp_path / "README.md").write_text("\n\n".join(["# Title", *parts, "last\n"]))
     (tmp_path / "docs" / "guide.md").write_text(
         "<!-- begin generated: models -->\n<!-- end generated: models -->\n"
+        "<!-- begin generated: learning -->\n<!-- end generated: learning -->\n"
     )
+    write_results(tmp_path / "benchmarks" / "results" / "quality.json", made_up())
     return tmp_path
 
 
@@ -169,14 +178,19 @@ def test_a_changed_score_is_stale(repository):
     content["scores"]["test"]["macro_f1"]["value"] = 0.123
     metrics.write_text(json.dumps(content), encoding="utf-8")
     stale = render.stale_files(repository)
-    assert {path.name for path in stale} == {"README.md", "guide.md", "quality.json"}
+    assert {path.name for path in stale} == {"README.md", "guide.md"}
     assert "| shipped model | 0.123 (" in stale[repository / "README.md"]
 
 
 @pytest.mark.parametrize(
     ("path", "content", "message"),
     [
-        ("README.md", "# Title\n", "has no generated part named scores, sentences, speed"),
+        (
+            "README.md",
+            "# Title\n",
+            "has no generated part named behaviour, scores, sentences, speed, systems, wide",
+        ),
+        ("benchmarks/results/quality.json", "{}", "not the results of a quality benchmark"),
         ("benchmarks/results/speed.json", None, "speed.json: No such file"),
         (
             "docs/more.md",
@@ -194,6 +208,109 @@ def test_what_cannot_be_rendered_is_told(repository, capsys, path, content, mess
     assert message in capsys.readouterr().err
     with pytest.raises(DataError, match=re.escape(message)):
         render.stale_files(repository)
+
+
+def test_what_was_not_measured_leaves_its_part_empty(repository):
+    results = repository / "benchmarks" / "results"
+    (results / "quality.json").unlink()
+    (results / "behaviour.json").unlink(missing_ok=True)
+    shutil.rmtree(repository / "docs")
+    assert render.main([], repository) == 0
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    for name in ("systems", "behaviour"):
+        assert f"<!-- begin generated: {name} -->\n<!-- end generated: {name} -->\n" in text
+    assert not (repository / "docs").exists()
+    assert render.main(["--check"], repository) == 0
+
+
+def test_systems_are_shown_by_all_rows_and_the_curves_by_sizes(repository):
+    render.main([], repository)
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    assert "| macro-F1, 12 training sentences | `test` | `far` |" in text
+    assert "| SetFit | 0.780 (0.770–0.790) | 0.680 (0.670–0.690) |" in text
+    assert "| the shipped model | 0.900 | 0.800 |" in text
+    assert "Not run: MiniLM + logistic regression, model2vec, spaCy." in text
+    guide = (repository / "docs" / "guide.md").read_text(encoding="utf-8")
+    assert "| macro-F1 on `far` | 100 | 1,000 | all |" in guide
+    assert "| SetFit | 3 | 3 | 3 | 80 |" in guide  # core-seconds, and 40 sentences in 0.5 s
+    assert "- Not run: spacy: not installed: spacy.\n" in guide
+    assert "- SetFit: `epochs` 1; python 3.11.\n" in guide
+
+
+def test_the_chart_is_stale_when_its_numbers_change(repository):
+    render.main([], repository)
+    chart = repository / "docs" / "learning-curves.svg"
+    drawn = chart.read_text(encoding="utf-8")
+    assert ">SetFit</text>" in drawn
+    # Another version of matplotlib may draw the same numbers otherwise.
+    chart.write_text(drawn.replace("<svg ", '<svg class="other" '), encoding="utf-8")
+    assert render.stale_files(repository) == {}
+    path = repository / "benchmarks" / "results" / "quality.json"
+    results = read_results(path)
+    write_results(path, dataclasses.replace(results, runs=results.runs[1:]))
+    assert chart in render.stale_files(repository)
+
+
+def test_wide_part_counts_and_leaves_out_the_undefined():
+    domains = {
+        "trade": {"f1": 0.9, "f1_interval": {"low": 0.8, "high": 1.0}, "support": 50},
+        "health": {"f1": 0.5, "f1_interval": {"low": 0.25, "high": 0.75}, "support": 4},
+        "finance": {"f1": None, "f1_interval": {"low": None, "high": None}, "support": 0},
+    }
+    relation = {"value": 0.75, "interval": {"low": 0.5, "high": 1.0}}
+    scores = {
+        "test": {"domains": domains, "relation_macro_f1": relation},
+        "test_source": {"domains": domains, "relation_macro_f1": None},
+        "written": {"domains": domains, "relation_macro_f1": None},
+    }
+    lines = parts.wide_part({"scores_of_all_domains": scores}).splitlines()
+    assert lines[2] == "| health" + " | 0.500 (0.25–0.75) | 4" * 3 + " |"
+    assert lines[3] == "| finance" + " | – | 0" * 3 + " |"
+    assert lines[4] == "| mean, sum" + " | 0.500 | 4" * 3 + " |"
+    assert lines[-1].endswith("The relation's macro-F1 is 0.750 (0.500–1.000) on `test`.")
+
+
+def test_behaviour_part_sums_up():
+    kind = {"cases": 20, "pass": {"default": 19, "baseline": 10}}
+    lines = parts.behaviour_part({"cases": 40, "kinds": {"case": kind, "swap": kind}}).splitlines()
+    assert lines[2] == "| case | 20 | 19 (95 %) | 10 (50 %) |"
+    assert lines[4] == "| all | 40 | 38 (95 %) | 20 (50 %) |"
+
+
+@pytest.fixture
+def corpus():
+    rows = tuple(
+        Example(f"{word} {i} {name}", {name} if name in WIDE else (), split=split)
+        for split in ("train", "dev", "test", "test_source")
+        for i, word in enumerate(["gas", "food", "talks"] * 20)
+        for name in ("trade", "health", "none")
+    )
+    labelled = Examples(WIDE, rows, "labelled.jsonl")
+    return SimpleNamespace(
+        training=labelled,
+        evaluation_sets={
+            "test_source": labelled.where_split("test_source"),
+            "written": labelled[:9],
+        },
+    )
+
+
+def test_quality_is_measured_on_the_core_domains_of_the_corpus(
+    corpus, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(quality, "find_labelled", lambda folder: folder)
+    monkeypatch.setattr(quality, "read_corpus", lambda _: corpus)
+    monkeypatch.setattr(quality, "_MODELS", ())
+    output = tmp_path / "quality.json"
+    options = ["--systems", "baseline", "--sizes", "50,all", "--seeds", "1"]
+    assert quality.main([*options, "--output", str(output)]) == 0
+    assert "written  macro F1, 9 sentences, 3 labels" in capsys.readouterr().out
+    results = read_results(output)
+    assert results.data["domains"] == list(CORE.names)
+    assert results.sets == ("test", "test_source", "written")
+    assert [run.n_rows for run in results.runs] == [50, 180]
+    assert quality.main(["--sizes", "x"]) == 1
+    assert "error: size 'x'" in capsys.readouterr().err
 
 
 def test_picture_shows_every_domain_and_names_no_host(fake_tagger):

@@ -1,10 +1,18 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from diplomacy_nlp import bootstrap
-from diplomacy_nlp.bootstrap import Interval, bootstrap_scores, number_groups
+from diplomacy_nlp.bootstrap import (
+    Interval,
+    Replicates,
+    Score,
+    bootstrap_scores,
+    number_groups,
+    plain_numbers,
+)
 
 
 @pytest.fixture
@@ -107,3 +115,54 @@ class TestNumberGroups:
             number_groups(["a"], 3)
         with pytest.raises(ValueError, match="there is no sentence to evaluate"):
             number_groups(None, 0)
+
+
+class TestReplicates:
+    drawn = np.array([[0.5, 1.0, math.nan], [0.25, 1.0, math.nan], [-0.5, 1.0, 0.5]])
+
+    def test_of_the_same_resamples(self, values):
+        def statistics(weights):
+            return {"mean": weights @ values / weights.sum(axis=1, keepdims=True)}
+
+        group_of_row = number_groups(None, len(values))
+        first, again = (
+            bootstrap.bootstrap(statistics, group_of_row, n_bootstrap=20, seed=2)["mean"]
+            for _ in range(2)
+        )
+        assert first.values.shape == (2,)
+        assert first.resampled.shape == (20, 2)
+        difference = first - again
+        assert not difference.values.any()
+        assert not difference.resampled.any()
+        assert first.scores == means(values, n_bootstrap=20, seed=2)
+
+    def test_shares_above_zero(self):
+        replicates = Replicates(np.zeros(3), self.drawn)
+        assert replicates.shares_above_zero == (pytest.approx(2 / 3), 1.0, 1.0)
+        even = replicates - replicates
+        assert even.shares_above_zero == (0.5, 0.5, 0.5)
+        nothing = Replicates(np.zeros(1), np.full((2, 1), math.nan))
+        assert math.isnan(nothing.shares_above_zero[0])
+        assert math.isnan(Replicates(np.zeros(1), np.zeros((0, 1))).shares_above_zero[0])
+
+    def test_what_is_undefined_does_not_count(self):
+        undefined = Replicates(np.array([0.5, 1.0, math.nan]), self.drawn).scores[2]
+        assert math.isnan(undefined.value)
+        assert undefined.interval == Interval(0.5, 0.5)
+
+
+def test_plain_numbers():
+    @dataclasses.dataclass
+    class Result:
+        name: str
+        score: Score
+        several: tuple[Score, ...]
+        by_name: dict[str, float]
+
+    known, unknown = Score(1 / 3, Interval(0.0, 1.0)), Score(math.nan, Interval(math.nan, 1.0))
+    assert plain_numbers(Result("x", known, (unknown,), {"a": math.nan})) == {
+        "name": "x",
+        "score": {"value": 0.333333, "interval": {"low": 0.0, "high": 1.0}},
+        "several": [{"value": None, "interval": {"low": None, "high": 1.0}}],
+        "by_name": {"a": None},
+    }

@@ -1,6 +1,7 @@
 import contextlib
 import csv
 import json
+import math
 import os
 import runpy
 import signal
@@ -17,13 +18,15 @@ import fakes
 import pytest
 from typer.testing import CliRunner, Result
 
-from diplomacy_nlp import __version__
+from diplomacy_nlp import __version__, cli_tag
+from diplomacy_nlp.bootstrap import Interval
 from diplomacy_nlp.cli import app
 from diplomacy_nlp.dataset import Examples
-from diplomacy_nlp.domains import CORE, WIDE, DomainSet
+from diplomacy_nlp.domains import CORE, RELATIONS, WIDE
 from diplomacy_nlp.errors import DataWarning
 from diplomacy_nlp.evaluation import evaluate
 from diplomacy_nlp.model_files import write_model
+from diplomacy_nlp.operating_points import OPERATING_POINTS_FILE, OperatingPoint
 from diplomacy_nlp.recipe import TrainConfig
 from diplomacy_nlp.sentences import split_sentences
 from diplomacy_nlp.tagger import Tagger
@@ -57,7 +60,7 @@ def test_version() -> None:
     assert run("--version").stdout == f"diplomacy-nlp {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["tag", "train", "evaluate", "models", "domains"])
+@pytest.mark.parametrize("command", ["tag", "train", "evaluate", "thresholds", "models", "domains"])
 def test_help_shows_an_example(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -204,15 +207,94 @@ def test_tag_chooses_domains_and_thresholds() -> None:
     ("arguments", "message"),
     [
         (["--threshold", "trade"], "--threshold 'trade' is not DOMAIN=P"),
+        (["--threshold", "0.6"], "--threshold '0.6' is not DOMAIN=P"),
         (["--threshold", "trade=high"], "--threshold 'trade=high' is not DOMAIN=P"),
         (["--threshold", "trade=1.5"], "thresholds must lie in [0, 1]"),
         (["--threshold", "trad=0.5"], "unknown domain 'trad'. Valid: energy"),
         (["--domains", "energy,,trade"], "unknown domain ''"),
         (["--encoding", "klingon"], "unknown encoding 'klingon'"),
+        (["--precision", "0.95"], "energy: precision 0.95 cannot be had; the best that dev shows"),
+        (["--precision", "0.95"], "trade: precision 0.95 cannot be had; the best that dev shows"),
+        (["--precision", "0.9", "--recall", "0.9"], "precision and recall are both set"),
+        (
+            ["--precision", "90%"],
+            "--precision '90%' is neither a number, such as 0.9, nor DOMAIN=P",
+        ),
+        (["--recall", "trade=0.9", "--recall", "0.8"], "--recall '0.8' is not DOMAIN=P"),
+        (["--recall", "health=0.9"], "unknown domain 'health'"),
+        (["--recall", "2"], "recall is 2.0, not one of 0.50, 0.51 … 0.99"),
+        (["--review", "1"], "review is 1.0, not one of 0.50, 0.51 … 0.99"),
     ],
 )
 def test_tag_refuses_options_without_a_meaning(arguments: list[str], message: str) -> None:
     assert_fails(run("tag", *arguments, stdin="Gas."), message, exit_code=2)
+
+
+@with_fake_tagger
+def test_tag_reaches_for_a_goal() -> None:
+    # Probabilities are 0.953 and 0.047.
+    assert records(run("tag", "--recall", "0.97", stdin="Gas."))[0]["domains"] == list(CORE.names)
+    arguments = ["--recall", "trade=0.97", "--recall", "energy=0.5", "--threshold", "energy=0.96"]
+    assert records(run("tag", *arguments, stdin="Gas."))[0]["domains"] == ["trade"]
+    assert records(run("tag", "--precision", "0.9", stdin="Gas."))[0]["domains"] == ["energy"]
+
+
+@with_fake_tagger
+@pytest.mark.parametrize("format_", ["jsonl", "csv", "table"])
+def test_tag_marks_what_to_review(format_: str) -> None:
+    arguments = ["tag", "--format", format_, "--threshold", "trade=0.96"]
+    stdin = "They agreed on wheat. They agreed on gas."
+    plain = run(*arguments, stdin=stdin)
+    marked = run(*arguments, "--review", "0.9", stdin=stdin)
+    assert (plain.exit_code, marked.exit_code) == (0, 0)
+    assert "review" not in plain.stdout
+    if format_ == "jsonl":
+        assert [record["review"] for record in records(marked)] == [["trade"], []]
+    elif format_ == "csv":
+        assert [row["review"] for row in csv.DictReader(marked.stdout.splitlines())] == [
+            "trade",
+            "",
+        ]
+    else:
+        assert [line.split()[-1] for line in marked.stdout.splitlines() if "wheat" in line] == ["?"]
+        assert "1 of 2 sentences tagged, 1 to review" in marked.stdout
+
+
+@with_fake_tagger
+@pytest.mark.parametrize("format_", ["jsonl", "csv", "table"])
+def test_tag_keeps_sentences_of_a_relation(format_: str) -> None:
+    stdin = "They agreed on gas. Rain fell. Rome accused us. Ice fell. Both pledged help."
+
+    def kept(*relations: str) -> list[str]:
+        arguments = [word for relation in relations for word in ("--relation", relation)]
+        result = run("tag", "--format", format_, *arguments, stdin=stdin)
+        assert result.exit_code == 0
+        return [s.text for s in split_sentences(stdin) if s.text in result.stdout]
+
+    assert kept("conflict") == ["Rome accused us."]
+    assert kept("cooperation", "neutral") == [
+        "They agreed on gas.",
+        "Rain fell.",
+        "Ice fell.",
+        "Both pledged help.",
+    ]
+    assert len(kept()) == 5
+    if format_ == "jsonl":
+        found = records(run("tag", "--relation", "cooperation", stdin=stdin))
+        assert [record["index"] for record in found] == [0, 4]
+
+
+def test_tag_refuses_relations_of_a_model_that_tells_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(fakes.FAKE_CONFIG, has_relation=False)
+    tagger = Tagger(fakes.KeywordBackend(), config)
+    monkeypatch.setattr(Tagger, "load", lambda *_, **__: tagger)
+    result = run("tag", "--model", "mine", "--relation", "conflict", stdin="Gas.")
+    assert_fails(result, "--relation conflict: the model mine does not tell relations", exit_code=2)
+    assert run("tag", "--relation", "war", stdin="Gas.").exit_code == 2
+
+
+def test_the_relations_of_the_option_are_all_there_are() -> None:
+    assert tuple(cli_tag._Relation) == RELATIONS
 
 
 @with_fake_tagger
@@ -554,43 +636,7 @@ def test_a_baseline_is_trained_evaluated_and_used(tmp_path: Path) -> None:
     assert len(records(run("tag", "--model", model, stdin="They agreed on gas."))) == 1
 
 
-# --- evaluate, models, domains --------------------------------------------------------------
-
-
-@with_fake_tagger
-def test_evaluate_prints_scores(labels: Path) -> None:
-    result = run("evaluate", "default", labels, "--split", "test")
-    assert result.exit_code == 0
-    assert f"{labels}  2 sentences, 2 groups" in result.stdout
-    assert "macro F1" in result.stdout
-
-
-@with_fake_tagger
-def test_evaluate_prints_json(labels: Path) -> None:
-    result = run("evaluate", "default", labels, "--json", "--domains", "trade,finance")
-    scores = json.loads(result.stdout)
-    assert list(scores["domains"]) == ["trade", "finance"]
-    assert scores["domains"]["trade"]["f1"] == 1.0
-    assert scores["domains"]["finance"]["f1"] == 0.0
-
-
-@with_fake_tagger
-def test_evaluate_names_the_splits_that_there_are(labels: Path) -> None:
-    result = run("evaluate", "default", labels, "--split", "final")
-    assert_fails(result, f"{labels}: no split 'final'. Splits found: test, train")
-
-
-def test_evaluate_reads_domains_of_ones_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    renamed = DomainSet.of([{"energy": "fisheries"}.get(name, name) for name in WIDE.names])
-    config = replace(fakes.FAKE_CONFIG, domains=renamed, default_domains=("fisheries", "trade"))
-    tagger = Tagger(fakes.KeywordBackend(), config)
-    monkeypatch.setattr(Tagger, "load", lambda *_, **__: tagger)
-    path = tmp_path / "labels.csv"
-    path.write_text("text,fisheries,trade\nGas.,1,0\nWheat.,0,1\nRain.,0,0\n")
-    scores = json.loads(run("evaluate", "own", path, "--json").stdout)
-    assert [scores["domains"][name]["f1"] for name in ("fisheries", "trade")] == [1.0, 1.0]
+# --- models, domains -------------------------------------------------------------------------
 
 
 def test_models_lists_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -611,6 +657,78 @@ def test_models_lists_what_is_shipped(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "  size        2.0 MB" in lines
     assert "  macro F1    dev 0.900, test 0.877" in lines
     assert f"  folder      {tmp_path / 'baseline'}" in lines
+
+
+# --- thresholds -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model_with_points(tmp_path: Path) -> Path:
+    files = {OPERATING_POINTS_FILE: fakes.FAKE_POINTS.to_json().encode()}
+    write_model(tmp_path / "model", fakes.FAKE_CONFIG, files)
+    return tmp_path / "model"
+
+
+def test_thresholds_shows_what_they_reach(model_with_points: Path) -> None:
+    result = run("thresholds", model_with_points)
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["trade", "0.500", "0.438–0.531", "0.875", "0.750"] in lines
+    assert "On 1,200 sentences of 300 documents (dev)" in result.stdout
+    assert "health" not in result.stdout
+    result = run("thresholds", model_with_points, "--domains", "health", "--review", "0.8")
+    assert result.stdout.splitlines()[2].split()[-1] == "0.200–0.800"
+
+
+def test_thresholds_are_those_that_a_goal_gives(model_with_points: Path) -> None:
+    arguments = ["--domains", "trade,energy", "--precision", "trade=0.9", "--review", "0.75"]
+    rows = json.loads(run("thresholds", model_with_points, *arguments, "--json").stdout)
+    assert rows == [
+        {
+            "domain": "trade",
+            "threshold": 0.9,
+            "precision": 0.9,
+            "recall": 0.625,
+            "spread": {"low": 0.8375, "high": 0.9313},
+            "review": {"low": 0.25, "high": 0.9},
+        },
+        {
+            "domain": "energy",
+            "threshold": 0.5,
+            "precision": 0.875,
+            "recall": 0.75,
+            "spread": {"low": 0.4375, "high": 0.5312},
+            "review": {"low": 0.25, "high": 0.75},
+        },
+    ]
+    tagger = Tagger(
+        fakes.KeywordBackend(),
+        fakes.FAKE_CONFIG,
+        domains=["trade", "energy"],
+        precision={"trade": 0.9},
+        operating_points=fakes.FAKE_POINTS,
+    )
+    assert tagger.thresholds == {row["domain"]: row["threshold"] for row in rows}
+
+
+def test_thresholds_writes_what_is_unknown_as_null(tmp_path: Path) -> None:
+    unknown = OperatingPoint(0.5, math.nan, math.nan, Interval(math.nan, math.nan))
+    trade = replace(fakes.FAKE_POINTS.domains["trade"], default=unknown)
+    points = replace(fakes.FAKE_POINTS, domains={"trade": trade})
+    files = {OPERATING_POINTS_FILE: points.to_json().encode()}
+    write_model(tmp_path / "model", fakes.FAKE_CONFIG, files)
+    rows = json.loads(run("thresholds", tmp_path / "model", "--domains", "trade", "--json").stdout)
+    assert rows[0]["precision"] is rows[0]["spread"]["low"] is None
+
+
+def test_thresholds_says_what_it_lacks(model_with_points: Path) -> None:
+    result = run("thresholds", model_with_points, "--precision", "0.95")
+    assert_fails(result, "trade: precision 0.95 cannot be had", exit_code=2)
+    result = run("thresholds", model_with_points, "--domains", "tarde")
+    assert_fails(result, "unknown domain 'tarde'", exit_code=2)
+    write_model(model_with_points, fakes.FAKE_CONFIG, {})
+    result = run("thresholds", model_with_points)
+    assert_fails(result, f"{model_with_points} has no operating_points.json")
 
 
 def test_domains_lists_the_codebook() -> None:

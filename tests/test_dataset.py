@@ -72,6 +72,7 @@ def test_blanks_are_dropped_around_optional_fields_and_kept_around_the_text() ->
             "relation: unknown relation 'war'. Valid: cooperation, conflict, neutral",
         ),
         ({"split": " "}, "split: empty text"),
+        ({"source": 3}, "source: 3 is not text"),
         ({"group": 1.5}, "group: 1.5 is not text"),
         ({"id": "\udfff"}, "id: a lone surrogate at character 0, which UTF-8 cannot write"),
     ],
@@ -162,6 +163,13 @@ def test_the_source_takes_no_part_in_comparisons() -> None:
     assert other == EXAMPLES
     assert hash(other) == hash(EXAMPLES)
     assert other.sha256 == EXAMPLES.sha256
+
+
+def test_sources_of_sentences_take_no_part_in_the_hash() -> None:
+    rows = tuple(dataclasses.replace(row, source=" wire ") for row in EXAMPLES)
+    assert rows[0].source == "wire"
+    assert Examples(CORE, rows) != EXAMPLES
+    assert Examples(CORE, rows).sha256 == EXAMPLES.sha256
 
 
 def test_the_hash_changes_with_everything_that_is_content() -> None:

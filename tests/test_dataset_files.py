@@ -2,6 +2,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,15 @@ VALID_WIDE = ", ".join(WIDE.names)
 
 # Every core domain has a sentence, so that reading these warns of nothing.
 ROWS = (
-    Example("A pipeline deal.", frozenset({"energy", "trade"}), "cooperation", "train", "a", "1"),
+    Example(
+        "A pipeline deal.",
+        frozenset({"energy", "trade"}),
+        "cooperation",
+        "train",
+        "a",
+        "1",
+        "speeches",
+    ),
     Example("Shelling went on.", frozenset({"security"}), "conflict", "dev", "b", "2"),
     Example("Both condemned the attack.", frozenset({"counter-terrorism"}), id="3"),
     Example("It rained.", relation="neutral"),
@@ -322,13 +331,13 @@ def test_other_columns_are_tolerated_beside_the_column_domains(write: Write) -> 
 def test_optional_columns(write: Write) -> None:
     path = write(
         "x.csv",
-        "text,domains,relation,split,doc,id\n"
-        "x,trade,conflict,validation,d,1\n"
-        "y,,,,,\n"
-        "z,, neutral,test_source, d ,007\n",
+        "text,domains,relation,split,doc,id,source\n"
+        "x,trade,conflict,validation,d,1,wire\n"
+        "y,,,,,,\n"
+        "z,, neutral,test_source, d ,007,\n",
     )
     assert quietly(path).rows == (
-        Example("x", frozenset({"trade"}), "conflict", "dev", "d", "1"),
+        Example("x", frozenset({"trade"}), "conflict", "dev", "d", "1", "wire"),
         Example("y"),
         Example("z", relation="neutral", split="test_source", group="d", id="007"),
     )
@@ -585,9 +594,9 @@ def test_what_is_written(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     write_examples(EXAMPLES[:2], path)
     assert path.read_bytes().decode() == (
-        "text,domains,relation,split,group,id\r\n"
-        "A pipeline deal.,energy;trade,cooperation,train,a,1\r\n"
-        "Shelling went on.,security,conflict,dev,b,2\r\n"
+        "text,domains,relation,split,group,id,source\r\n"
+        "A pipeline deal.,energy;trade,cooperation,train,a,1,speeches\r\n"
+        "Shelling went on.,security,conflict,dev,b,2,\r\n"
     )
     path = tmp_path / "x.jsonl"
     write_examples(Examples(CORE, (Example("é", frozenset({"trade", "energy"})), ROWS[3])), path)
@@ -660,16 +669,13 @@ names = st.sampled_from(["energy", "art & craft", "[x]", "counter-terrorism", 'a
 def some_examples(draw: st.DrawFn) -> Examples:
     domains = DomainSet.of(draw(st.lists(names, min_size=1, unique=True)))
     chosen = st.frozensets(st.sampled_from(domains.names))
-    optional = st.one_of(st.none(), texts)
+    optional = st.none() | texts
     relations = st.sampled_from([None, "cooperation", "conflict", "neutral"])
-    example = st.builds(Example, texts, chosen, relations, optional, optional)
+    example = st.builds(Example, texts, chosen, relations, optional, optional, source=optional)
     rows = draw(st.lists(example, min_size=1, max_size=5))
     ids = draw(st.lists(texts.map(str.strip), min_size=5, unique=True))
     if draw(st.booleans()):
-        rows = [
-            Example(row.text, row.domains, row.relation, row.split, row.group, name)
-            for row, name in zip(rows, ids, strict=False)
-        ]
+        rows = [replace(row, id=name) for row, name in zip(rows, ids, strict=False)]
     return Examples(domains, tuple(rows))
 
 

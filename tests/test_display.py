@@ -1,20 +1,22 @@
 import io
+import math
 import re
 
+import fakes
 import pytest
 from rich.console import Console
 
-from diplomacy_nlp.dataset import Example, Examples
+from diplomacy_nlp.bootstrap import Interval
 from diplomacy_nlp.display import (
     console_on,
     print_domains,
-    print_evaluation,
     print_tagged,
+    print_thresholds,
     tagging_progress,
     training_progress,
 )
-from diplomacy_nlp.domains import CORE, WIDE, DomainSet
-from diplomacy_nlp.evaluation import Evaluation, evaluate
+from diplomacy_nlp.domains import WIDE, DomainSet
+from diplomacy_nlp.operating_points import Band, OperatingPoint
 from diplomacy_nlp.tagger import Tagger
 
 
@@ -24,17 +26,6 @@ class Progress:
     def __init__(self, step: int, epoch: float, dev_macro_f1: float | None) -> None:
         self.step, self.n_steps = step, 30
         self.epoch, self.dev_macro_f1 = epoch, dev_macro_f1
-
-
-@pytest.fixture
-def evaluation(fake_tagger: Tagger) -> Evaluation:
-    texts = ["They agreed on gas.", "It rained.", "They met.", "Oil and wheat."]
-    labels = [{"energy"}, set[str](), {"trade"}, {"energy", "trade"}]
-    rows = tuple(
-        Example(text, frozenset(names), relation="neutral")
-        for text, names in zip(texts, labels, strict=True)
-    )
-    return evaluate(fake_tagger, Examples(CORE, rows), n_bootstrap=20)
 
 
 def lines_of(console: Console) -> list[str]:
@@ -70,6 +61,62 @@ def test_tags_stand_beside_their_sentence(fake_tagger: Tagger) -> None:
     )
 
 
+def test_what_to_review_ends_in_a_question_mark() -> None:
+    tagger = fakes.load_fake_tagger(review=0.9, thresholds={"trade": 0.96, "security": 0.04})
+    documents = [("a.txt", tagger.tag("They agreed on gas and on wheat. It rained."))]
+    there = console(70)
+    print_tagged(documents, tagger, there)
+    assert "\n".join(lines_of(there)) == (
+        "a.txt\n"
+        "\n"
+        "+  They agreed on gas and on wheat.          energy             0.95\n"
+        "                                             trade              0.95 ?\n"
+        "                                             security           0.05 ?\n"
+        "\n"
+        "   It rained.                                security           0.05 ?\n"
+        "\n"
+        "2 of 2 sentences tagged, 2 to review\n"
+        "security 2   energy 1   + cooperation   − conflict   ? to review"
+    )
+
+
+def test_what_is_not_tagged_is_dim_where_it_is_to_review() -> None:
+    tagger = fakes.load_fake_tagger(review=0.9, thresholds={"trade": 0.96})
+    terminal = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=80)
+    print_tagged([("a.txt", tagger.tag("Gas and wheat."))], tagger, terminal)
+    shown = "\n".join(lines_of(terminal))
+    assert "\x1b[1;33menergy" in shown
+    assert "\x1b[2mtrade" in shown
+
+
+def test_only_sentences_of_a_relation_are_shown(fake_tagger: Tagger) -> None:
+    texts = {"a.txt": "They agreed. Rome accused us. It rained.", "b.txt": "It rained."}
+    documents = [(name, fake_tagger.tag(text)) for name, text in texts.items()]
+    there = console(70)
+    print_tagged(documents, fake_tagger, there, relations=["conflict"])
+    shown = "\n".join(lines_of(there))
+    assert "−  Rome accused us.\n" in shown
+    assert "0 of 1 sentence tagged" in shown
+    for absent in ("They agreed", "It rained", "b.txt"):
+        assert absent not in shown
+
+
+def test_thresholds_with_and_without_bands() -> None:
+    points = {name: fakes.FAKE_POINTS.domains[name].default for name in ("trade", "energy")}
+    unknown = Interval(math.nan, math.nan)
+    points["counter-terrorism"] = OperatingPoint(0.5, math.nan, math.nan, unknown)
+    plain, with_bands = console(80), console(80)
+    print_thresholds(points, console=plain)
+    print_thresholds(points, dict.fromkeys(points, Band(0.125, 1.0)), with_bands)
+    assert [line.split() for line in lines_of(plain)[2:]] == [
+        ["trade", "0.500", "0.438–0.531", "0.875", "0.750"],
+        ["energy", "0.500", "0.438–0.531", "0.875", "0.750"],
+        ["counter-terrorism", "0.500", "–", "–", "–"],
+    ]
+    assert lines_of(with_bands)[2].split()[-1] == "0.125–1.000"
+    assert all(len(line) <= 80 for line in lines_of(with_bands))
+
+
 def test_colours_are_for_terminals(fake_tagger: Tagger) -> None:
     terminal = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=80)
     print_tagged([("a.txt", fake_tagger.tag("Gas."))], fake_tagger, terminal)
@@ -92,27 +139,6 @@ def test_long_lines_are_shown_in_full(fake_tagger: Tagger) -> None:
     there = console(60)
     print_tagged([("a.txt", fake_tagger.tag("ab" * 10_000))], fake_tagger, there)
     assert "".join(lines_of(there)).count("ab") == 10_000
-
-
-@pytest.mark.parametrize("with_baseline", [False, True])
-def test_scores_fit_a_terminal(evaluation: Evaluation, with_baseline: bool) -> None:
-    there = console(80)
-    print_evaluation("labels.csv", evaluation, evaluation if with_baseline else None, there)
-    lines = lines_of(there)
-
-    assert lines[0] == "labels.csv  4 sentences, 4 groups"
-    heading = next(line for line in lines if line.startswith("domain"))
-    energy = next(line for line in lines if line.startswith("energy")).split()
-    terrorism = next(line for line in lines if line.startswith("counter-terrorism")).split()
-    overall = next(line for line in lines if line.startswith("macro F1")).split()
-    assert heading.split()[1:4] == ["precision", "recall", "F1"]
-    assert energy[1:4] == ["1.000", "1.000", "1.000"]
-    assert energy[-1] == "2"
-    assert terrorism[1:4] == ["–", "–", "–"]
-    assert overall[2] == "0.833"
-    assert ("baseline" in "".join(lines)) == with_baseline
-    assert any(line.startswith("relation macro F1") for line in lines)
-    assert all(len(line) <= 80 for line in lines)
 
 
 def test_domains_with_and_without_thresholds() -> None:

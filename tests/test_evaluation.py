@@ -85,7 +85,12 @@ class TestEvaluateTags:
                 result.exact_match,
             )
         ]
-        scores += [(domain.f1, domain.f1_interval) for domain in result.domains]
+        for domain in result.domains:
+            scores += [
+                (domain.precision, domain.precision_interval),
+                (domain.recall, domain.recall_interval),
+                (domain.f1, domain.f1_interval),
+            ]
         for value, interval in scores:
             assert 0 <= interval.low < value < interval.high <= 1
         assert (result.n_sentences, result.n_groups) == (300, 60)
@@ -124,7 +129,8 @@ class TestEvaluateTags:
         )
         plain = result.to_dict()["domains"]["health"]
         assert plain["f1"] is None
-        assert plain["f1_interval"] == {"low": None, "high": None}
+        for interval in ("precision_interval", "recall_interval", "f1_interval"):
+            assert plain[interval] == {"low": None, "high": None}
         assert plain["calibration_error"] == pytest.approx(1 / 3, abs=1e-6)
 
     def test_nothing_labelled_at_all(self):

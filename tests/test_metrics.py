@@ -88,13 +88,25 @@ class TestParityWithScikitLearn:
 
 @few
 @given(columns(n_domains=2), st.data())
-def test_f1_under_weights(drawn, more):
+def test_scores_under_weights(drawn, more):
     labels, tags, _ = drawn
     weights = more.draw(hnp.arrays(float, (3, len(labels)), elements=st.integers(0, 3)))
     tallies = Tallies.of(labels, tags, weights)
-    for scores, pooled, row in zip(tallies.f1(), tallies.pooled().f1()[:, 0], weights, strict=True):
+    for scores, pooled, precision, recall, row in zip(
+        tallies.f1(),
+        tallies.pooled().f1()[:, 0],
+        tallies.precision(),
+        tallies.recall(),
+        weights,
+        strict=True,
+    ):
         times = row.astype(int)
         right, said = labels.repeat(times, axis=0), tags.repeat(times, axis=0)
+        for ours, score in ((precision, sk.precision_score), (recall, sk.recall_score)):
+            for j in range(2):
+                supported = right[:, j].any()
+                theirs = score(right[:, j], said[:, j], zero_division=0) if supported else math.nan
+                assert ours[j] == pytest.approx(theirs, nan_ok=True)
         ours = [f1_score(right[:, j], said[:, j]) for j in range(2)]
         assert scores == pytest.approx(ours, nan_ok=True)
         assert pooled == pytest.approx(f1_score(right.ravel(), said.ravel()), nan_ok=True)

@@ -97,6 +97,58 @@ def test_training(config, metrics, card):
         assert "learning_rate" not in card
 
 
+def test_time_and_energy(config, metrics, card):
+    seconds = metrics["training_cpu_seconds"]
+    assert (
+        f"- {metrics['training_seconds']} seconds on {metrics['machine']['n_cores']} cores" in card
+    )
+    assert f"busy for {seconds} seconds in all\n" in card
+    metrics |= {"training_cpu_seconds": 2400, "unlabelled": {"n_sentences": 9, "sha256": "0"}}
+    changed = model_card("name", config, metrics | {"device": "cpu"})
+    assert (
+        "energy: not measured; at 15 W for each busy core, an assumption, it would be 0.01 kWh"
+        in (changed)
+    )
+    assert "in all, without the training of its teachers" in changed
+    assert "energy: not measured\n" in model_card("name", config, metrics | {"device": "gpu"})
+
+
+def test_calibration(card):
+    section = card.partition("## Calibration\n")[2].partition("\n## ")[0]
+    assert "](reliability.svg)" in section
+    assert "](risk_coverage.svg)" in section
+
+
+def test_nothing_is_said_of_data_that_the_library_cannot_know(card):
+    for word in ("English", "codebook", "Apache", "Kremlin", "language-model"):
+        assert word not in card
+
+
+def test_notes(config, metrics):
+    notes = "## Licence\n\nOurs.\n\n"
+    card = model_card("name", config, metrics, notes)
+    assert "\n\n## Licence\n\nOurs.\n\n## Domains\n" in card
+    assert card.replace("## Licence\n\nOurs.\n\n", "") == model_card("name", config, metrics, " \n")
+
+
+def test_domains_on_request(config, metrics):
+    assert "### On request" not in model_card("name", config, metrics)
+    config = dataclasses.replace(config, default_domains=("energy",))
+    test = metrics["scores_of_all_domains"]["test"]["domains"]
+    test["trade"] |= {"f1": None, "f1_interval": {"low": None, "high": None}, "support": 0}
+    del metrics["scores_of_all_domains"]["dev"]["domains"]["security"]
+    card = model_card("name", config, metrics)
+    test_tables_are_rectangular(card)
+    head, *rows = tables(card.partition("### On request")[2])[0]
+    assert head == ["domain", "dev", "test"]
+    assert [row[0] for row in rows] == ["trade", "security"]
+    assert rows[0][2] == "– of 0"
+    security = test["security"]
+    low, high = security["f1_interval"]["low"], security["f1_interval"]["high"]
+    shown = f"{security['f1']:.3f} [{low:.3f}, {high:.3f}] of {security['support']}"
+    assert rows[1][1:] == ["–", shown]
+
+
 def test_what_cannot_be_scored_is_a_dash(config, metrics):
     scores = metrics["scores"]["test"]
     scores["domains"]["trade"] |= dict.fromkeys(

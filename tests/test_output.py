@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import TextIO
 
+import fakes
 import pytest
 
 from diplomacy_nlp.domains import CORE, RELATIONS
@@ -61,6 +62,42 @@ def test_json_lines(fake_tagger: Tagger) -> None:
         },
     }
     assert (records[1]["document"], records[1]["index"]) == ("a.txt", 1)
+
+
+def test_review_is_written_where_it_was_asked_for(fake_tagger: Tagger) -> None:
+    # A threshold of 0.96 keeps out what has 0.953.
+    tagger = fakes.load_fake_tagger(review=0.9, thresholds={"trade": 0.96})
+    documents = [("a.txt", tagger.tag(TEXT))]
+    lines, table = io.StringIO(), io.StringIO(newline="")
+    write_json_lines(lines, documents)
+    write_csv(table, documents, tagger)
+    plain = io.StringIO()
+    write_json_lines(plain, [("a.txt", fake_tagger.tag(TEXT))])
+
+    records = [json.loads(line) for line in lines.getvalue().splitlines()]
+    rows = list(csv.DictReader(io.StringIO(table.getvalue(), newline="")))
+
+    assert [record["review"] for record in records] == [["trade"], []]
+    assert [list(record)[-1] for record in records] == ["review"] * 2
+    assert [row["review"] for row in rows] == ["trade", ""]
+    assert list(rows[0])[-1] == "review"
+    assert "review" not in plain.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("relations", "kept"),
+    [((), [0, 1, 2]), (("neutral",), [1]), (("conflict", "cooperation"), [0, 2])],
+)
+def test_sentences_of_a_relation_keep_their_place(
+    fake_tagger: Tagger, relations: tuple[str, ...], kept: list[int]
+) -> None:
+    documents = [("a.txt", fake_tagger.tag("They agreed. It rained. Rome accused us."))]
+    lines, table = io.StringIO(), io.StringIO(newline="")
+    write_json_lines(lines, documents, relations=relations)
+    write_csv(table, documents, fake_tagger, relations=relations)
+    assert [json.loads(line)["index"] for line in lines.getvalue().splitlines()] == kept
+    rows = csv.DictReader(io.StringIO(table.getvalue(), newline=""))
+    assert [int(row["index"]) for row in rows] == kept
 
 
 def test_csv(fake_tagger: Tagger) -> None:

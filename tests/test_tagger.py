@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from fakes import FAKE_CONFIG, KeywordBackend
+from fakes import FAKE_CONFIG, FAKE_POINTS, KeywordBackend
 
 from diplomacy_nlp import tagger as tagger_module
 from diplomacy_nlp.calibration import Calibration, Logits
 from diplomacy_nlp.domains import CORE, RELATIONS, WIDE, DomainSet
-from diplomacy_nlp.errors import ConfigError, ModelDamagedError, ModelNotFoundError
+from diplomacy_nlp.errors import ConfigError, ModelDamagedError, ModelError, ModelNotFoundError
+from diplomacy_nlp.operating_points import OPERATING_POINTS_FILE, Band, read_operating_points
 from diplomacy_nlp.sentences import Sentence, split_lines, split_sentences
 from diplomacy_nlp.tagger import TaggedSentence, Tagger
 
@@ -205,6 +206,92 @@ class TestThresholds:
         assert changed.thresholds == {"trade": 0.125}
 
 
+def tagger_with(**options):
+    return Tagger(KeywordBackend(), FAKE_CONFIG, operating_points=FAKE_POINTS, **options)
+
+
+class TestGoals:
+    @pytest.mark.parametrize("measure", ["precision", "recall"])
+    def test_for_every_domain(self, measure):
+        tagger = tagger_with(**{measure: 0.75}, domains="wide")
+        assert set(tagger.thresholds) == set(WIDE.names)
+        assert set(tagger.thresholds.values()) == {0.75 if measure == "precision" else 0.25}
+
+    def test_for_some(self):
+        tagger = tagger_with(recall={"trade": 0.875 + 0.005})
+        assert tagger.thresholds == dict.fromkeys(CORE.names, 0.5) | {"trade": 0.12}
+
+    def test_a_threshold_goes_before_a_goal(self):
+        # The model could not reach the goal, but is not asked to.
+        tagger = tagger_with(precision=0.95, domains=["trade"], thresholds={"trade": 0.7})
+        assert tagger.thresholds == {"trade": 0.7}
+
+    def test_tags_follow(self):
+        assert tagger_with(recall=0.97).predict(["oil"]).all()
+        assert tagger_with(precision=0.9).predict(["oil"]).tolist() == [[1, 0, 0, 0]]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"precision": 0.95}, "energy: precision 0.95 cannot be had; the best that dev shows"),
+            ({"precision": 0.9, "recall": 0.9}, "precision and recall are both set"),
+            ({"precision": 90}, "precision is 90, not one of 0.50"),
+            ({"recall": {"tarde": 0.9}}, "no operating points of 'tarde'"),
+            ({"recall": {"health": 0.9}}, "unknown domain 'health'"),  # which is not tagged
+            ({"review": 0.3}, "review is 0.3, not one of 0.50"),
+        ],
+    )
+    def test_wrong(self, options, message):
+        with pytest.raises(ConfigError, match=message):
+            tagger_with(**options)
+
+    @pytest.mark.parametrize("option", ["precision", "recall", "review"])
+    def test_without_operating_points(self, option):
+        with pytest.raises(ConfigError, match="need the model's operating points"):
+            Tagger(KeywordBackend(), FAKE_CONFIG, **{option: 0.9})
+
+
+class TestReview:
+    def test_nothing_is_marked_unless_asked_for(self, tagger):
+        assert tagger.review_bands is None
+        assert tagger.predict_all(["oil"]).review is None
+        assert tagger.tag("Oil.")[0].review is None
+
+    def test_marks_what_lies_in_the_band(self):
+        # Probabilities are 0.953 and 0.047.
+        assert [s.review for s in tagger_with(review=0.95).tag("Oil. Rain.")] == [(), ()]
+        assert tagger_with(review=0.96).tag("Oil.")[0].review == CORE.names
+
+    @pytest.mark.parametrize("options", [{"thresholds": {"trade": 0.99}}, {"recall": 0.99}])
+    def test_reaches_to_the_threshold_in_use(self, options):
+        tagger = tagger_with(review=0.9, domains=["energy", "trade"], **options)
+        [sentence] = tagger.tag("Oil and trade.")
+        if "recall" in options:
+            # Tagged from 0.01 on, though 0.047 speaks against it.
+            assert tagger.tag("Rain.")[0].domains == tagger.tag("Rain.")[0].review
+            assert sentence.review == ()
+        else:
+            assert (sentence.domains, sentence.review) == (("energy",), ("trade",))
+
+    def test_bands_go_with_their_domain(self):
+        tagger = tagger_with(review=0.9, domains=["trade", "energy"], thresholds={"energy": 0.95})
+        assert tagger.review_bands == {"trade": Band(0.1, 0.9), "energy": Band(0.1, 0.95)}
+        prediction = tagger.predict_all(["oil", "rain", "oil and trade"])
+        assert prediction.review.dtype == np.bool_
+        assert prediction.review.shape == (3, 2)
+
+    def test_array_agrees_with_sentences(self, tiny_model, words):
+        tagger = Tagger.load(tiny_model, review=0.9)
+        texts = words.texts[:50]
+        review = tagger.predict_all(texts).review
+        assert review.any()
+        assert not review.all()
+        for row, tagged in zip(
+            review, tagger.tag("\n".join(texts), splitter=split_lines), strict=True
+        ):
+            assert row.tolist() == [name in tagged.review for name in tagger.domains.names]
+
+
 class TestTagTexts:
     def test_agrees_with_tag(self, tagger):
         texts = [TEXT, "", "Trade.", " \n"] * 3
@@ -259,6 +346,43 @@ class TestLoad:
             loaded.relation_probabilities, original.relation_probabilities
         )
 
+    @pytest.mark.parametrize("model", ["tiny_model", "tiny_baseline"])
+    def test_goals_are_those_that_training_found(self, request, words, model):
+        folder = request.getfixturevalue(model)
+        points = read_operating_points(folder)
+        assert points.n_sentences == len(words.where_split("dev"))
+        assert set(points.domains) == set(words.domains.names)
+        assert Tagger.load(folder).thresholds == {
+            name: domain.default.threshold for name, domain in points.domains.items()
+        }
+        tagger = Tagger.load(folder, recall=0.75, review=0.9)
+        dev = words.where_split("dev")
+        tags = tagger.predict(dev.texts)
+        for column, name in enumerate(tagger.domains.names):
+            point = points.reaching([name], "recall", 0.75)[name]
+            assert tagger.thresholds[name] == point.threshold
+            found = tags[dev.labels[:, column], column].mean()
+            assert found >= 0.75
+            assert found == pytest.approx(point.recall, abs=1e-4)
+
+    @pytest.mark.parametrize("option", ["precision", "recall", "review"])
+    def test_goals_of_an_older_folder(self, tiny_model, tmp_path, option):
+        copied = shutil.copytree(tiny_model, tmp_path / "copy")
+        (copied / OPERATING_POINTS_FILE).unlink()
+        sums = (copied / "SHA256SUMS").read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in sums if OPERATING_POINTS_FILE not in line]
+        (copied / "SHA256SUMS").write_text("".join(kept), encoding="utf-8")
+        assert Tagger.load(copied).review_bands is None
+        with pytest.raises(ModelError, match=r"has no operating_points\.json"):
+            Tagger.load(copied, **{option: 0.9})
+
+    def test_operating_points_are_checked(self, tiny_model, tmp_path):
+        copied = shutil.copytree(tiny_model, tmp_path / "copy")
+        with (copied / OPERATING_POINTS_FILE).open("a") as file:
+            file.write(" ")
+        with pytest.raises(ModelDamagedError, match=r"operating_points\.json is damaged"):
+            Tagger.load(copied)
+
     def test_damaged(self, tiny_model, tmp_path):
         copied = shutil.copytree(tiny_model, tmp_path / "copy")
         with (copied / "model.onnx").open("ab") as file:
@@ -280,6 +404,7 @@ def test_fields_of_a_tagged_sentence():
         "probabilities",
         "relation",
         "relation_probabilities",
+        "review",
     ]
 
 

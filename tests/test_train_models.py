@@ -140,7 +140,8 @@ class TestMain:
     def test_makes_every_model_in_its_folder(self, run, monkeypatch, tmp_path):
         made = []
 
-        def train(examples, recipe, output, *, evaluation_sets, progress, **teaching):
+        def train(examples, recipe, output, *, evaluation_sets, card_notes, progress, **teaching):
+            assert "## Licence" in card_notes
             progress(Progress(1, 10, 0.1, None))
             progress(Progress(2, 10, 0.2, 0.5))
             made.append((output, recipe.seed, list(evaluation_sets), examples.splits, teaching))

@@ -9,6 +9,7 @@ import tiny
 
 from diplomacy_nlp import __version__, export, trainer
 from diplomacy_nlp.calibration import Logits
+from diplomacy_nlp.charts import reliability_chart, risk_coverage_chart, standalone
 from diplomacy_nlp.dataset import Example, Examples
 from diplomacy_nlp.domains import CORE, DomainSet
 from diplomacy_nlp.errors import ConfigError, DataError, ModelError, TrainingError
@@ -16,11 +17,13 @@ from diplomacy_nlp.evaluation import evaluate
 from diplomacy_nlp.model_files import read_model_config
 from diplomacy_nlp.recipe import TrainConfig
 from diplomacy_nlp.splits import split_examples
+from diplomacy_nlp.tagged_examples import tag_examples
 from diplomacy_nlp.tagger import Tagger
 from diplomacy_nlp.trainer import train
 
 BASELINE = TrainConfig(architecture="baseline")
 N_STEPS_PER_EPOCH = 35
+NO_TIME = {"training_seconds": 0, "training_cpu_seconds": 0}
 
 
 def metrics_of(folder):
@@ -54,6 +57,9 @@ class TestModelFolder:
             "SHA256SUMS",
             "config.json",
             "metrics.json",
+            "operating_points.json",
+            "reliability.svg",
+            "risk_coverage.svg",
         }
         assert not [path for path in folder.parent.iterdir() if path.name.startswith(".")]
 
@@ -79,7 +85,8 @@ class TestModelFolder:
         assert metrics["recipe"] == recipe | {"base_model": tiny_encoder.name}
         assert metrics["versions"]["diplomacy-nlp"] == __version__
         assert {"python", "torch", "onnxruntime"} < set(metrics["versions"])
-        assert metrics["training_seconds"] >= 0
+        assert metrics["training_cpu_seconds"] > 0
+        assert metrics["device"] in ("cpu", "gpu")
         for file in ("config.json", "metrics.json", "README.md"):
             assert str(tiny_encoder.parent) not in (tiny_model / file).read_text()
         config = read_model_config(tiny_model)
@@ -87,6 +94,19 @@ class TestModelFolder:
         assert config.domains == words.domains
         assert config.default_domains == words.domains.names
         assert config.has_relation
+
+    @pytest.mark.parametrize("model", ["tiny_model", "tiny_baseline"])
+    def test_pictures_of_the_card(self, request, model, words):
+        folder = request.getfixturevalue(model)
+        tagger = Tagger.load(folder)
+        tagged = {name: tag_examples(tagger, words.where_split(name)) for name in ("dev", "test")}
+        drawn = {
+            "reliability": reliability_chart(tagged),
+            "risk_coverage": risk_coverage_chart(tagged),
+        }
+        for name, svg in drawn.items():
+            assert (folder / f"{name}.svg").read_text(encoding="utf-8") == standalone(svg)
+            assert f"]({name}.svg)" in (folder / "README.md").read_text(encoding="utf-8")
 
     def test_the_baseline_stands_beside(self, tiny_model, tiny_baseline):
         beside = metrics_of(tiny_model)["baseline_scores"]
@@ -265,7 +285,7 @@ class TestBaseline:
     def test_same_data_same_model(self, words, tiny_baseline, tmp_path):
         folder = train(words, BASELINE, tmp_path / "again").folder
         assert read_model_config(folder) == read_model_config(tiny_baseline)
-        first, again = (metrics_of(f) | {"training_seconds": 0} for f in (folder, tiny_baseline))
+        first, again = (metrics_of(f) | NO_TIME for f in (folder, tiny_baseline))
         assert first == again
 
     def test_seed_of_the_split(self, words, tmp_path):
@@ -276,7 +296,7 @@ class TestBaseline:
             metrics_of(train(examples, dataclasses.replace(BASELINE, seed=s), tmp_path / n).folder)
             for n, s in (("first", 1), ("again", 1), ("other", 2))
         ]
-        first, again, other = ({**score, "training_seconds": 0} for score in scores)
+        first, again, other = (score | NO_TIME for score in scores)
         assert first == again
         assert first["scores"] != other["scores"]
         split = split_examples(examples, seed=1)
@@ -340,6 +360,11 @@ class TestBaseline:
         model = train(words, config, tmp_path / "model")
         assert Tagger.load(model.folder).domains.names == ("trade",)
         assert [scores.domain for scores in model.evaluations["test"].domains] == ["trade"]
+
+    def test_notes_for_the_card(self, words, tmp_path):
+        model = train(words, BASELINE, tmp_path / "model", card_notes="## Licence\n\nOurs.\n")
+        card = (model.folder / "README.md").read_text(encoding="utf-8")
+        assert "\n## Licence\n\nOurs.\n\n## Domains\n" in card
 
     def test_evaluation_sets(self, words, tmp_path):
         other = words.where_split("train")[:50].with_domains(CORE.select(["trade", "energy"]))

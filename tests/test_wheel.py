@@ -59,7 +59,8 @@ def test_wheel_carries_models_and_little_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for file in ("default/model.onnx", "default/tokenizer.json", "baseline/model.skops"):
         assert f"diplomacy_nlp/models/{file}" in names
-    assert "diplomacy_nlp/py.typed" in names
+    for file in ("py.typed", "report/page.html", "report/page.css"):
+        assert f"diplomacy_nlp/{file}" in names
     assert all(name.startswith("diplomacy_nlp") for name in names)
 
 

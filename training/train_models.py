@@ -40,6 +40,7 @@ from diplomacy_nlp.finetune import Progress as TrainingProgress
 _ROOT = Path(__file__).resolve().parent.parent
 _RECIPES = Path(__file__).resolve().parent / "recipes"
 _TEACHERS = _ROOT / "build" / "teachers"
+_CARD_NOTES = Path(__file__).resolve().parent / "card_notes.md"
 _CORRECTIONS = _ROOT / "data" / "corrections.jsonl"
 _MODELS = ("default", "baseline")
 _N_TEACHERS = 3
@@ -132,6 +133,7 @@ def make(name: str, recipe: TrainConfig, corpus: Corpus, output: Path, **options
             recipe,
             output,
             evaluation_sets=corpus.evaluation_sets,
+            card_notes=_CARD_NOTES.read_text(encoding="utf-8"),
             progress=show,
             **options,
         )
