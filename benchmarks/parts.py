@@ -230,16 +230,14 @@ def sentences_part(sentences: Mapping[str, Any]) -> str:
     )
 
 
-def thresholds_part(points: Mapping[str, Any] | None) -> str:
+def thresholds_part(points: Mapping[str, Any]) -> str:
     """Return what thresholds of the shipped model reach on the four core domains.
 
     Parameters
     ----------
-    points : mapping or None
-        ``operating_points.json`` of the model; None where it was trained before there was one.
+    points : mapping
+        ``operating_points.json`` of the model.
     """
-    if points is None:
-        return "The shipped model has none yet; train it again.\n"
     rows = []
     for domain in CORE.names:
         known = points["domains"][domain]

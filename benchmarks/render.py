@@ -8,9 +8,10 @@
 
 A part stands between ``<!-- begin generated: NAME -->`` and ``<!-- end generated: NAME -->``, where
 NAME is ``scores``, ``wide``, ``systems``, ``learning``, ``behaviour``, ``speed``, ``sentences``,
-``models`` or ``thresholds``. Scores and thresholds come from the folders of the shipped models, the
-rest from ``results/``; what was not measured leaves its part empty. The chart names the hash of its
-numbers, and is stale when they change, not when another matplotlib would draw it otherwise.
+``models``, ``thresholds`` or ``experiments``. Scores and thresholds come from the folders of the
+shipped models, the rest from ``results/``; what was not measured leaves its part empty. The chart
+names the hash of its numbers, and is stale when they change, not when another matplotlib would draw
+it otherwise.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiment_parts import experiments_part
 from parts import (
     behaviour_part,
     models_part,
@@ -66,6 +68,7 @@ def stale_files(root: Path = _ROOT) -> dict[Path, str]:
         name: _read_json(root / "models" / name / "metrics.json")
         for name in ("default", "baseline")
     }
+    points = root / "models" / "default" / "operating_points.json"
     quality = _quality_results(results / "quality.json")
     parts = {
         "models": models_part(metrics),
@@ -76,7 +79,8 @@ def stale_files(root: Path = _ROOT) -> dict[Path, str]:
         "behaviour": behaviour_part(_read_json_if_there(results / "behaviour.json")),
         "speed": speed_part(_read_json(results / "speed.json")),
         "sentences": sentences_part(_read_json(results / "sentences.json")),
-        "thresholds": thresholds_part(_points_of(root / "models" / "default")),
+        "thresholds": thresholds_part(_read_json(points)),
+        "experiments": experiments_part(_read_json(results / "experiments.json")),
     }
     readme = root / "README.md"
     marked = {match["name"] for match in _MARKED.finditer(_read(readme))}
@@ -109,10 +113,6 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_json_if_there(path: Path) -> dict[str, Any] | None:
     return _read_json(path) if path.exists() else None
-
-
-def _points_of(folder: Path) -> dict[str, Any] | None:
-    return _read_json_if_there(folder / "operating_points.json")
 
 
 def _quality_results(path: Path) -> QualityResults | None:

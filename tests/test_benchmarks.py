@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+experiment_parts = importlib.import_module("experiment_parts")
 parts = importlib.import_module("parts")
 picture = importlib.import_module("picture")
 quality = importlib.import_module("quality")
@@ -169,6 +170,31 @@ def test_parts_are_stale_then_written_then_fresh(repository, capsys):
     guide = (repository / "docs" / "guide.md").read_text(encoding="utf-8")
     assert "| `baseline` | " in guide
     assert render.main(["--check"], repository) == 0
+
+
+def test_experiments_are_means_over_runs():
+    measures = ("core_macro_f1", "core_average_precision", "all_macro_f1", "relation_macro_f1")
+    runs = [dict.fromkeys(measures, value) for value in (0.5, 0.6)]
+    ideas = [
+        {"name": "a", "what": "This.", "kept": True, "verdict": "Paid.", "runs": runs},
+        {"name": "b", "what": "That.", "kept": False, "verdict": "Did not.", "runs": runs[:1]},
+    ]
+    part = experiment_parts.experiments_part({"dev": {"n_sentences": 1200}, "ideas": ideas})
+    mean = "0.550 (0.500–0.600)"
+    assert f"| a (kept) | 2 | {mean} | {mean} | {mean} | {mean} |\n" in part
+    assert "| b | 1 | 0.500 | 0.500 | 0.500 | 0.500 |\n" in part
+    assert part.endswith(
+        "the 1,200 sentences of dev, calibration and thresholds fitted on them."
+        "\n\n- **a**: This. Paid.\n- **b**: That. Did not.\n"
+    )
+
+
+def test_every_idea_was_run_and_judged():
+    experiments = json.loads((RESULTS / "experiments.json").read_text(encoding="utf-8"))
+    for idea in experiments["ideas"]:
+        assert idea["runs"], idea["name"]
+        assert idea["what"].endswith("."), idea["name"]
+        assert idea["verdict"].endswith("."), idea["name"]
 
 
 def test_a_changed_score_is_stale(repository):

@@ -23,11 +23,6 @@ DOCUMENT = (ROOT / "docs" / "thresholds.md").read_text(encoding="utf-8")
 sys.path.insert(0, str(ROOT / "benchmarks"))
 render = importlib.import_module("render")
 
-needs_points = pytest.mark.skipif(
-    not (find_model("default") / OPERATING_POINTS_FILE).exists(),
-    reason="the shipped model was trained before there were operating points",
-)
-
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", DOCUMENT, flags=re.DOTALL)
@@ -40,7 +35,6 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@needs_points
 def test_commands_run(clone: Path) -> None:
     lines = [line for block in blocks("console") for line in block.splitlines()]
     assert len(lines) > 5
@@ -52,7 +46,6 @@ def test_commands_run(clone: Path) -> None:
         assert result.stdout or "--output" in arguments
 
 
-@needs_points
 def test_python_runs_in_order(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile("\n".join(blocks("python")), "thresholds.md", "exec"), {})  # noqa: S102 (our own)
     assert "Band(low=" in capsys.readouterr().out
@@ -69,9 +62,8 @@ def test_table_of_a_model() -> None:
     ]
     assert len(lines) == 2 + 5 * len(CORE) + 2
     assert lines[-1].startswith("On the 1,200 sentences of 300 documents of dev, with 95 %")
-    assert "train it again" in render.thresholds_part(None)
 
 
 def test_the_table_is_that_of_the_shipped_model() -> None:
-    points = render._points_of(ROOT / "models" / "default")
-    assert render.thresholds_part(points) in DOCUMENT
+    points = (find_model("default") / OPERATING_POINTS_FILE).read_text(encoding="utf-8")
+    assert render.thresholds_part(json.loads(points)) in DOCUMENT
