@@ -32,6 +32,7 @@ def experiments_part(experiments: Mapping[str, Any]) -> str:
             *(_spread([run[measure] for run in idea["runs"]]) for measure in _MEASURES),
         ]
         for idea in ideas
+        if idea["runs"]
     ]
     verdicts = "".join(
         f"- **{idea['name']}**: {idea['what']} {idea['verdict']}\n" for idea in ideas

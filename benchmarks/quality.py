@@ -4,6 +4,7 @@
 
     python benchmarks/quality.py                     # all that is installed here; hours
     python benchmarks/quality.py --systems setfit    # in an environment of SetFit's own
+    python benchmarks/quality.py --systems setfit --sizes all --not-run "hours on 2 cores"
 
 Every system learns from the rows that the shipped models learn from, with the labels of the four
 core domains alone, and is scored on the same test sets. Results are kept run by run in
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--systems", metavar="NAMES", help="joined by commas; all by default")
     parser.add_argument("--sizes", default="100,300,1000,3000,all", help="training sentences")
     parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--not-run", metavar="REASON", default="", help="only say why not")
     parser.add_argument("--output", type=Path, default=_ROOT / "benchmarks/results/quality.json")
     options = parser.parse_args(arguments)
     try:
@@ -56,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             recipe=read_recipe(_ROOT / "training" / "recipes" / "teacher.toml"),
             models=_MODELS,
             output=options.output,
+            reason_not_to=options.not_run,
             progress=lambda line: print(line, file=sys.stderr, flush=True),
         )
     except DiplomacyError as error:

@@ -271,6 +271,17 @@ def test_a_system_that_fails_does_not_end_the_others(
     assert "failing, all rows, seed 0: failed, RuntimeError: out of" in lines
 
 
+def test_a_reason_not_to_run_stands_where_nothing_was_run(
+    data: BenchmarkData, fitted: list[tuple[int, int, bool]], tmp_path: Path
+) -> None:
+    output = tmp_path / "results.json"
+    options: dict[str, Any] = {"systems": ["words"], "n_seeds": 1, "output": output}
+    run_quality(data, sizes=(10,), **options)
+    results = run_quality(data, sizes=(10, None), reason_not_to="takes hours", **options)
+    assert len(fitted) == 1
+    assert results.reasons == {"takes hours": ("words (all)",)}
+
+
 @pytest.mark.usefixtures("fitted")
 @pytest.mark.parametrize(
     ("options", "message"),

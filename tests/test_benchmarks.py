@@ -178,6 +178,7 @@ def test_experiments_are_means_over_runs():
     ideas = [
         {"name": "a", "what": "This.", "kept": True, "verdict": "Paid.", "runs": runs},
         {"name": "b", "what": "That.", "kept": False, "verdict": "Did not.", "runs": runs[:1]},
+        {"name": "c", "what": "Looked.", "kept": False, "verdict": "Nothing.", "runs": []},
     ]
     part = experiment_parts.experiments_part({"dev": {"n_sentences": 1200}, "ideas": ideas})
     mean = "0.550 (0.500–0.600)"
@@ -185,14 +186,15 @@ def test_experiments_are_means_over_runs():
     assert "| b | 1 | 0.500 | 0.500 | 0.500 | 0.500 |\n" in part
     assert part.endswith(
         "the 1,200 sentences of dev, calibration and thresholds fitted on them."
-        "\n\n- **a**: This. Paid.\n- **b**: That. Did not.\n"
+        "\n\n- **a**: This. Paid.\n- **b**: That. Did not.\n- **c**: Looked. Nothing.\n"
     )
 
 
 def test_every_idea_was_run_and_judged():
     experiments = json.loads((RESULTS / "experiments.json").read_text(encoding="utf-8"))
     for idea in experiments["ideas"]:
-        assert idea["runs"], idea["name"]
+        for run in idea["runs"]:
+            assert 0.5 < min(value for value in run.values() if isinstance(value, float)) < 1
         assert idea["what"].endswith("."), idea["name"]
         assert idea["verdict"].endswith("."), idea["name"]
 

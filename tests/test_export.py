@@ -29,7 +29,7 @@ def tuned(request, words, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     base = tiny.build_encoder(request.param, folder / "base")
     train = words.where_split("train")[:160]
-    data = FineTuneData(train.texts, train.labels, train.relations)
+    data = FineTuneData.of(train)
     recipe = tiny.recipe(base, n_epochs=1)
     return fine_tune(load_encoder(str(base), 6, 0), data, None, recipe, folder / "checkpoints")
 

@@ -79,6 +79,7 @@ class TestReadRecipe:
             warmup_share=0.2,
             label_smoothing=0.05,
             relation_weight=0.1,
+            n_unlabelled=9,
             default_domains=("trade", "energy"),
             precision="float32",
             dev_share=0.2,

@@ -48,6 +48,7 @@ def run_quality(
     recipe: TrainConfig | None = None,
     models: Sequence[str] = (),
     output: Path | None = None,
+    reason_not_to: str = "",
     progress: Callable[[str], None] = lambda _: None,
 ) -> QualityResults:
     """Train every system on every size with every seed, and score them all.
@@ -72,6 +73,8 @@ def run_quality(
         Model folders, or shipped models, to score on the same sets.
     output : Path, optional
         The file of results, written anew after every run.
+    reason_not_to : str
+        If there is one, nothing is trained, and this is kept as the reason why not.
     progress : callable
         Called with a line for the user before and after every run.
 
@@ -94,6 +97,9 @@ def run_quality(
     data = data.without_relations()
     for info in chosen:
         cells = [Cell(info.name, size, seed) for size in known_sizes for seed in range(n_seeds)]
+        if reason_not_to:
+            store.add_not_run(cells, reason_not_to)
+            continue
         system = _open(info, recipe or TrainConfig(), cells, store, progress)
         if system is not None:
             _run_cells(system, info, cells, data, store, progress)
