@@ -404,9 +404,14 @@ def test_tag_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
 # --- In a shell -----------------------------------------------------------------------------
 
 FAKE_MAIN = """
+import signal
+
 import fakes
 from diplomacy_nlp.cli import main
 from diplomacy_nlp.tagger import Tagger
+
+# A job in the background inherits that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 Tagger.load = fakes.load_fake_tagger
 main()
 """
