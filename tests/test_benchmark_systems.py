@@ -199,9 +199,8 @@ def test_model2vec_columns_are_put_where_they_belong(
             return np.tile([0.25, 0.75], (len(texts), 1))
 
     stand_in(monkeypatch, "model2vec")
-    stand_in(monkeypatch, "model2vec.distill")
+    stand_in(monkeypatch, "model2vec.distill", distill=lambda *_, **__: "static")
     stand_in(monkeypatch, "model2vec.train", StaticModelForClassification=Classifier)
-    monkeypatch.setattr(peers, "_static_model", lambda _: "static")
     rows = split.train.select(
         row for row, example in enumerate(split.train) if "energy" not in example.domains
     )
@@ -209,6 +208,7 @@ def test_model2vec_columns_are_put_where_they_belong(
     system.fit(rows, split.dev, 4)
     assert given["labels"] == [sorted(row.domains) for row in rows]
     assert given["random_seed"] == 4
+    assert (given["min_epochs"] - 1) * len(rows) < 150 * 32 <= given["min_epochs"] * len(rows)
     assert any("energy" in row.domains for row in split.dev)
     assert all("energy" not in names for names in given["y_val"])
     energy, trade, security = system.logits(["a"])[0]

@@ -12,7 +12,6 @@ Tunstall, L. et al. (2022). Efficient few-shot learning without prompts. arXiv:2
 Tulkens, S. and van Dongen, T. (2024). Model2Vec: fast state-of-the-art static embeddings.
 """
 
-import functools
 import io
 import tempfile
 import warnings
@@ -32,6 +31,8 @@ _Float32s: TypeAlias = npt.NDArray[np.float32]
 
 # Nearer to 0 or 1 than this, float32 probabilities cannot be told apart.
 _TINY = 1e-7
+# Of model2vec's batches the smallest, which is what it takes for few rows.
+_MODEL2VEC_BATCH = 32
 
 
 def log_odds(probabilities: npt.ArrayLike) -> _Float32s:
@@ -173,11 +174,17 @@ class SetFit:
 class Model2Vec:
     """Static vectors of tokens, distilled from the encoder, fine-tuned with a small network."""
 
-    settings: Mapping[str, Any] = {"distilled_from": MINILM, "pca_dims": 256}
+    # With few rows it would else stop after a few steps, before it tags anything.
+    settings: Mapping[str, Any] = {"distilled_from": MINILM, "pca_dims": 256, "min_steps": 150}
 
     def __init__(self) -> None:
-        import model2vec.distill
         import model2vec.train  # noqa: F401
+        from model2vec.distill import distill
+
+        # Once for all runs: training copies the vectors.
+        self._vectors = distill(
+            str(_minilm_folder()), pca_dims=self.settings["pca_dims"], device="cpu"
+        )
 
     def fit(self, train: Examples, dev: Examples, seed: int) -> None:
         """Fine-tune, and stop by the accuracy on dev."""
@@ -185,14 +192,13 @@ class Model2Vec:
 
         learned = sorted(frozenset[str]().union(*(row.domains for row in train)))
         self._domains = train.domains.names
-        self._classifier = StaticModelForClassification.from_static_model(
-            model=_static_model(self.settings["pca_dims"])
-        ).fit(
+        self._classifier = StaticModelForClassification.from_static_model(model=self._vectors).fit(
             train.texts,
             [sorted(row.domains) for row in train],
             X_val=dev.texts,
             # It takes no domain there that no training row has.
             y_val=[sorted(row.domains.intersection(learned)) for row in dev],
+            min_epochs=-(-self.settings["min_steps"] * _MODEL2VEC_BATCH // len(train)),
             random_seed=seed,
             device="cpu",
         )
@@ -203,14 +209,6 @@ class Model2Vec:
         columns = [self._domains.index(name) for name in self._classifier.classes_]
         probabilities[:, columns] = self._classifier.predict_proba(list(texts))
         return log_odds(probabilities)
-
-
-@functools.cache
-def _static_model(pca_dims: int) -> Any:
-    # The same for every run; training copies its vectors.
-    from model2vec.distill import distill
-
-    return distill(str(_minilm_folder()), pca_dims=pca_dims, device="cpu")
 
 
 class SpacyTextcat:
