@@ -50,8 +50,8 @@ def log_odds(probabilities: npt.ArrayLike) -> _Float32s:
 
     Examples
     --------
-    >>> log_odds([[0.5, 0.75]]).round(2).tolist()
-    [[0.0, 1.1]]
+    >>> log_odds([[0.5, 0.75]]).round(2)
+    array([[0. , 1.1]], dtype=float32)
     """
     p = np.clip(np.asarray(probabilities, dtype=np.float64), _TINY, 1 - _TINY)
     return (np.log(p) - np.log1p(-p)).astype(np.float32)
