@@ -22,8 +22,10 @@ __all__ = [
     "RiskCoverage",
     "confidences",
     "log_losses",
+    "log_odds",
     "reliability_curve",
     "risk_coverage",
+    "wilson_interval",
 ]
 
 _Floats: TypeAlias = NDArray[np.float64]
@@ -145,7 +147,7 @@ def reliability_curve(
     kept = sizes > 0
     n = sizes[kept]
     shares = np.bincount(bin_of_row, weights=right)[kept] / n
-    low, high = _wilson_interval(shares, n)
+    low, high = wilson_interval(shares, n)
     return ReliabilityCurve(
         mean_probabilities=np.bincount(bin_of_row, weights=sure)[kept] / n,
         shares_positive=shares,
@@ -155,7 +157,8 @@ def reliability_curve(
     )
 
 
-def _wilson_interval(shares: _Floats, n: NDArray[np.int64]) -> tuple[_Floats, _Floats]:
+def wilson_interval(shares: _Floats, n: NDArray[np.int64]) -> tuple[_Floats, _Floats]:
+    """Return the ends, (k,) in [0, 1], of Wilson's 95 % intervals of k shares of n each."""
     z = _NORMAL_QUANTILE
     middle = (shares + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(shares * (1 - shares) / n + z**2 / (4 * n**2))
@@ -246,7 +249,7 @@ def confidences(probabilities: ArrayLike, thresholds: ArrayLike) -> _Floats:
     sure, least = check_probabilities(probabilities), check_probabilities(thresholds)
     if sure.ndim != 2 or not sure.shape[1] or least.shape != sure.shape[1:]:
         raise ValueError(f"shapes disagree: probabilities {sure.shape}, thresholds {least.shape}")
-    return np.asarray(np.abs(_logit(sure) - _logit(least)).min(axis=1))
+    return np.asarray(np.abs(log_odds(sure) - log_odds(least)).min(axis=1))
 
 
 def log_losses(labels: ArrayLike, probabilities: ArrayLike) -> _Floats:
@@ -280,7 +283,16 @@ def log_losses(labels: ArrayLike, probabilities: ArrayLike) -> _Floats:
     return np.asarray(-np.log(_clipped(of_label)).sum(axis=1))
 
 
-def _logit(probabilities: _Floats) -> _Floats:
+def log_odds(probabilities: _Floats) -> _Floats:
+    """Return the finite log odds, float64, of probabilities of any shape in [0, 1].
+
+    A probability counts as 1e-7 at least and as 1 - 1e-7 at most.
+
+    Examples
+    --------
+    >>> log_odds(np.array([0.5, 0.9])).round(2).tolist()
+    [0.0, 2.2]
+    """
     clipped = _clipped(probabilities)
     return np.asarray(np.log(clipped) - np.log1p(-clipped))
 

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diplomacy_nlp.bootstrap import Interval, bootstrap_scores, number_groups
 from diplomacy_nlp.calibration import sigmoid, thresholds_between
+from diplomacy_nlp.curves import log_odds
 from diplomacy_nlp.metrics import check_binary, check_probabilities, check_same_shape
 from diplomacy_nlp.operating_points import (
     GOALS,
@@ -39,7 +40,7 @@ __all__ = ["find_operating_points"]
 # Fewer tags, or labels, than this say nothing of a precision, or a recall.
 _FEWEST_SENTENCES = 10
 _DIGITS = 4
-# Float32 probabilities nearer than this to 0 or 1 have log odds of rounding alone.
+# A determinant this small beside its terms is what rounding leaves.
 _TINY = 1e-7
 
 _Bools: TypeAlias = NDArray[np.bool_]
@@ -167,14 +168,14 @@ class _Ranked:
         if self.labels.all() or not self.labels.any():
             return np.full((len(weights), 1), np.nan)
         ranked = weights[:, self.order]
-        log_odds = _log_odds(self.probabilities)
-        slopes, intercepts = _recalibrated(log_odds, self.labels, ranked)
+        before = log_odds(self.probabilities)
+        slopes, intercepts = _recalibrated(before, self.labels, ranked)
         with np.errstate(invalid="ignore"):
-            refitted = sigmoid(slopes * log_odds + intercepts)
+            refitted = sigmoid(slopes * before + intercepts)
             gained = (ranked * refitted).cumsum(axis=1)
             best = (gained / (ranked.cumsum(axis=1) + gained[:, -1:])).max(axis=1, keepdims=True)
             # What the shipped calibration calls this probability.
-            return sigmoid((_log_odds(best) - intercepts) / slopes)
+            return sigmoid((log_odds(best) - intercepts) / slopes)
 
     def bands(self) -> tuple[Band, ...]:
         """Return the band of each level: where dev, or the probability itself, falls under it.
@@ -228,19 +229,21 @@ def _goal_positions(
     return n_reaching, np.stack([np.searchsorted(row, GOALS) for row in recall])
 
 
-def _recalibrated(log_odds: _Floats, labels: _Bools, weights: _Floats) -> tuple[_Floats, _Floats]:
+def _recalibrated(before: _Floats, labels: _Bools, weights: _Floats) -> tuple[_Floats, _Floats]:
     """Return the Platt curves (b, 1) of weighted rows: one Newton step from slope 1, intercept 0.
+
+    They are over the log odds from before.
 
     Undefined ones, and those that do not rise, are nan.
     """
     n_positives = int(labels.sum())
     # As in diplomacy_nlp.platt.
     positive, negative = (n_positives + 1) / (n_positives + 2), 1 / (len(labels) - n_positives + 2)
-    probabilities = sigmoid(log_odds)
+    probabilities = sigmoid(before)
     surplus = probabilities - np.where(labels, positive, negative)
     curvature = probabilities * (1 - probabilities)
     rows = np.stack(
-        [surplus * log_odds, surplus, curvature * log_odds**2, curvature * log_odds, curvature],
+        [surplus * before, surplus, curvature * before**2, curvature * before, curvature],
         axis=1,
     )
     by_slope, by_intercept, twice, mixed, flat = (weights @ rows).T[:, :, None]
@@ -284,8 +287,3 @@ def _point(ranked: _Ranked, threshold: float, spread: Interval) -> OperatingPoin
 def _rounded(value: float) -> float:
     # One nan, so that what is read equals what was written.
     return math.nan if math.isnan(value) else round(float(value), _DIGITS)
-
-
-def _log_odds(probabilities: _Floats) -> _Floats:
-    clipped = np.clip(probabilities, _TINY, 1 - _TINY)
-    return np.log(clipped) - np.log1p(-clipped)

@@ -140,9 +140,9 @@ def train(
         raise DataError("no training example has a domain, so there is nothing to learn")
     sets = {"dev": split.dev, "test": split.test, **(evaluation_sets or {})}
     started, busy = time.monotonic(), time.process_time()
-    soft = _soft_labels(teachers, unlabelled, sets.values(), split, config)
     baseline = _fit_baseline(split, config)
     _require_charts()
+    soft = _soft_labels(teachers, unlabelled, sets.values(), split, config)
     fitted = baseline
     if config.architecture == "transformer":
         checkpoints = _checkpoint_folder(folder, split, soft, config, resume)

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from diplomacy_nlp.curves import log_odds as log_odds_of
 from diplomacy_nlp.dataset import Examples
 from diplomacy_nlp.recipe import MINILM
 
@@ -29,8 +30,6 @@ __all__ = ["MinilmLogreg", "Model2Vec", "SetFit", "SpacyTextcat", "log_odds"]
 
 _Float32s: TypeAlias = npt.NDArray[np.float32]
 
-# Nearer to 0 or 1 than this, float32 probabilities cannot be told apart.
-_TINY = 1e-7
 # Of model2vec's batches the smallest, which is what it takes for few rows.
 _MODEL2VEC_BATCH = 32
 
@@ -53,8 +52,7 @@ def log_odds(probabilities: npt.ArrayLike) -> _Float32s:
     >>> log_odds([[0.5, 0.75]]).round(2)
     array([[0. , 1.1]], dtype=float32)
     """
-    p = np.clip(np.asarray(probabilities, dtype=np.float64), _TINY, 1 - _TINY)
-    return (np.log(p) - np.log1p(-p)).astype(np.float32)
+    return log_odds_of(np.asarray(probabilities, dtype=np.float64)).astype(np.float32)
 
 
 def _minilm_folder() -> Path:

@@ -1,12 +1,14 @@
 """How many sentences and labels there are in each split, and where there are too few."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from diplomacy_nlp.bootstrap import Interval
 from diplomacy_nlp.checks.findings import Finding
+from diplomacy_nlp.curves import wilson_interval
 from diplomacy_nlp.dataset import Examples
 from diplomacy_nlp.domains import RELATIONS
 
@@ -16,7 +18,6 @@ __all__ = ["FEWEST_POSITIVES", "SplitCounts", "count_splits", "find_few_positive
 #: definite can be said of training, for which it serves as well.
 FEWEST_POSITIVES = 37
 _RECALL = 0.9
-_NORMAL_QUANTILE = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,5 @@ def find_few_positives(counts: Sequence[SplitCounts]) -> Iterator[Finding]:
 
 def _wilson_interval(share: float, n: int) -> Interval:
     """Return the 95 % interval of a share of n."""
-    z = _NORMAL_QUANTILE
-    middle = share + z**2 / (2 * n)
-    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Interval((middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n))
+    low, high = wilson_interval(np.array([share]), np.array([n]))
+    return Interval(float(low[0]), float(high[0]))
