@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,14 +14,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from diplomacy_nlp.documents import DocumentStream
 from diplomacy_nlp.domains import DomainSet
 from diplomacy_nlp.output import TaggedDocument, is_terminal, of_relation
 from diplomacy_nlp.tagger import TaggedSentence, Tagger
 
 if TYPE_CHECKING:
     from diplomacy_nlp.bootstrap import Interval
-    from diplomacy_nlp.finetune import Progress
     from diplomacy_nlp.operating_points import Band, OperatingPoint
+    from diplomacy_nlp.progress import Progress
 
 __all__ = [
     "console_on",
@@ -40,6 +42,8 @@ _RELATION_MARKS = {"cooperation": ("+", "bold green"), "conflict": ("−", "bold
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Longer lines are hard to read.
 _MAX_WIDTH = 110
+# How long a number stands before the next one is shown.
+_SECONDS_SHOWN = 0.2
 
 
 class _Console(Console):
@@ -195,29 +199,54 @@ def _range(ends: "Interval | Band") -> str:
 
 @contextmanager
 def tagging_progress(
-    documents: Iterator[TaggedDocument], n_documents: int | None
-) -> Iterator[Iterator[TaggedDocument]]:
-    """Show on standard error how many documents have passed.
+    stream: DocumentStream, n_files: int, n_bytes: int | None, n_sentences: int = 0
+) -> Iterator[Callable[[Iterable[TaggedDocument]], Iterator[TaggedDocument]]]:
+    """Show on standard error how many sentences have passed, how fast, and how long it will take.
 
     Parameters
     ----------
-    documents : iterator of (str, list of TaggedSentence)
-        What passes.
-    n_documents : int or None
-        How many there will be, if that is known.
+    stream : DocumentStream
+        What the documents are read from; the bytes read tell how much is left.
+    n_files : int
+        How many files there are in all.
+    n_bytes : int or None
+        How many bytes the stream will read, if that is known.
+    n_sentences : int
+        How many sentences an earlier run has done.
+
+    Yields
+    ------
+    watch : callable
+        Passes tagged documents on and counts them.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.completed:.0f} documents"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("tagging", total=n_documents)
+        started = time.monotonic()
+        shown = -math.inf
+        n_passed = 0
+        task = bar.add_task("reading", total=n_bytes)
 
-        def counted() -> Iterator[TaggedDocument]:
+        def watch(documents: Iterable[TaggedDocument]) -> Iterator[TaggedDocument]:
+            nonlocal shown, n_passed
             for document in documents:
                 yield document
-                bar.advance(task)
+                n_passed += len(document[1])
+                now = time.monotonic()
+                # Showing it for each of some thousand documents a second would slow them down.
+                if now - shown >= _SECONDS_SHOWN:
+                    shown = now
+                    rate = n_passed / max(now - started, _SECONDS_SHOWN)
+                    file = min(stream.position.n_files + 1, n_files)
+                    bar.update(
+                        task,
+                        description=f"{n_sentences + n_passed:,} sentences, {rate:,.0f} a second, "
+                        f"file {file:,} of {n_files:,}",
+                        completed=stream.n_bytes_read,
+                    )
 
-        yield counted()
+        yield watch
 
 
 @contextmanager

@@ -1,47 +1,43 @@
 """Texts to tag: found in files and folders, and read one at a time."""
 
-import codecs
-import csv
+import dataclasses
+import glob
 import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
-from diplomacy_nlp.errors import ConfigError, DataError
+from diplomacy_nlp.compressed_files import COMPRESSIONS, decompressed, without_compression
+from diplomacy_nlp.document_rows import (
+    ROW_SUFFIXES,
+    Row,
+    delimited_rows,
+    json_rows,
+    parquet_rows,
+)
+from diplomacy_nlp.errors import DataError
+from diplomacy_nlp.plain_text import Decoding
 
-__all__ = ["STDIN", "Document", "find_files", "holds_rows", "read_documents"]
+__all__ = [
+    "STDIN",
+    "Document",
+    "DocumentStream",
+    "Position",
+    "Unreadable",
+    "find_files",
+    "holds_rows",
+    "read_documents",
+]
 
 #: Stands for standard input among file names.
 STDIN = "-"
 
-_ROW_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-_SUFFIXES = (".txt", *_ROW_SUFFIXES)
-
-# What files that are often taken for text begin with.
-_SIGNATURES = (
-    (b"%PDF-", "a PDF"),
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
-    (b"\xd0\xcf\x11\xe0", "an office document of an old format"),
-    (b"{\\rtf", "an RTF document"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\x89PNG", "an image"),
-    (b"\xff\xd8\xff", "an image"),
-    (b"GIF87a", "an image"),
-    (b"GIF89a", "an image"),
-)
-# The longer marks first, since UTF-32's begins with UTF-16's.
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_LONGEST_SIGNATURE_BYTES = 8
+_SUFFIXES = (".txt", *ROW_SUFFIXES)
+_PARQUET = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +57,43 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """How bytes become texts."""
+class Unreadable:
+    """What could not be read and was passed over.
 
-    text_column: str
-    encoding: str
-    errors: Literal["strict", "replace"]
+    Parameters
+    ----------
+    document : str
+        ``FILE:ROW`` where it is a row; ``FILE`` where it is all of a file, or all that followed
+        the last row that could be read.
+    message : str
+        What is wrong with it.
+    """
+
+    document: str
+    message: str
+
+    def to_json(self) -> str:
+        """Return it as a line of JSON."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place between two documents of a list of files.
+
+    Parameters
+    ----------
+    n_files : int
+        How many files are behind it.
+    n_rows : int
+        The number of the last row behind it, of the file after those.
+    """
+
+    n_files: int = 0
+    n_rows: int = 0
+
+
+# --- Which files ----------------------------------------------------------------------------
 
 
 def find_files(inputs: Sequence[str]) -> list[str]:
@@ -75,27 +102,38 @@ def find_files(inputs: Sequence[str]) -> list[str]:
     Parameters
     ----------
     inputs : sequence of str
-        Files, ``-`` for standard input, and folders, which stand for the ``.txt``, ``.csv``,
-        ``.tsv``, ``.jsonl`` and ``.ndjson`` files in them and in their folders, in order of their
-        paths. What is hidden (``.name``) is passed over.
+        Files; ``-`` for standard input; patterns such as ``news/**/*.txt.gz``, in order of the
+        paths found; and folders, which stand for the ``.txt``, ``.csv``, ``.tsv``, ``.jsonl``,
+        ``.ndjson`` and ``.parquet`` files in them and in their folders, in the same order, and
+        for the first five also where ``.gz`` or ``.zst`` follows. Neither patterns nor folders
+        lead to what is hidden (``.name``).
 
     Raises
     ------
     DataError
-        There is no such file, a folder holds none of them or cannot be listed.
+        There is no such file, nothing fits a pattern, a folder holds none of them or cannot be
+        listed.
     """
     problems = []
     files: list[str] = []
     for name in inputs:
-        if name != STDIN and Path(name).is_dir():
+        if name == STDIN or Path(name).is_file():
+            found = [name]
+        elif Path(name).is_dir():
             found = _files_in(name)
             if not found:
-                problems.append(f"{name}: no text in this folder. Read are {', '.join(_SUFFIXES)}")
-            files += found
-        elif name == STDIN or Path(name).exists():
-            files.append(name)
+                problems.append(
+                    f"{name}: no text in this folder. Read are {', '.join(_SUFFIXES)}, and all "
+                    f"but {_PARQUET} with {' or '.join(COMPRESSIONS)} behind"
+                )
+        elif Path(name).exists():
+            found = [name]  # a device or a pipe
         else:
-            problems.append(f"{name}: no such file")
+            found = _files_like(name)
+            if not found:
+                what = "no file fits this pattern" if glob.has_magic(name) else "no such file"
+                problems.append(f"{name}: {what}")
+        files += found
     if problems:
         raise DataError(problems)
     return files
@@ -105,11 +143,7 @@ def _files_in(folder: str) -> list[str]:
     found = []
     for root, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(root, name)
-            for name in names
-            if not name.startswith(".") and name.lower().endswith(_SUFFIXES)
-        ]
+        found += [Path(root, name) for name in names if not name.startswith(".") and _is_text(name)]
     return [str(path) for path in sorted(found)]
 
 
@@ -117,197 +151,171 @@ def _raise(error: OSError) -> None:
     raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
 
+def _is_text(name: str) -> bool:
+    if name.lower().endswith(_PARQUET):
+        return True
+    # Parquet is compressed inside, and cannot be read from its beginning to its end.
+    plain = without_compression(name)
+    return plain.endswith(_SUFFIXES) and not plain.endswith(_PARQUET)
+
+
+def _files_like(pattern: str) -> list[str]:
+    if not glob.has_magic(pattern):
+        return []
+    # Not Path.glob, which takes no absolute pattern and finds what is hidden.
+    found = (Path(name) for name in glob.iglob(pattern, recursive=True))  # noqa: PTH207
+    return [str(path) for path in sorted(found) if path.is_file()]
+
+
 def holds_rows(file: str) -> bool:
     """Say whether each row of a file is a document of its own."""
-    return file.lower().endswith(_ROW_SUFFIXES)
+    return without_compression(file).endswith(ROW_SUFFIXES)
+
+
+# --- Their texts ----------------------------------------------------------------------------
 
 
 def read_documents(
-    files: Iterable[str],
+    files: Sequence[str],
     *,
     text_column: str = "text",
     encoding: str = "utf-8",
     errors: Literal["strict", "replace"] = "strict",
-) -> Iterator[Document]:
+    start: Position | None = None,
+    skip: Callable[[Unreadable], None] | None = None,
+) -> "DocumentStream":
     """Read texts one at a time.
 
-    A file of rows gives a document a row, the others are one document each. Rows are read as they
-    are needed, so that memory stays flat however long the file.
+    A file of rows gives a document a row, and is read as rows are needed, so that memory stays
+    flat however long it is. The others are one document each, and read whole.
 
     Parameters
     ----------
-    files : iterable of str
+    files : sequence of str
         As of :func:`find_files`.
     text_column : str
         The column, or field of JSON objects, that holds the text.
     encoding : str
-        Of all the files.
+        Of all the files but Parquet.
     errors : {"strict", "replace"}
         Whether bytes that are not of the encoding, and NUL characters, are an error or become
         U+FFFD.
+    start : Position, optional
+        Where to begin; what is before it is not read, except for the first rows of a file of rows.
+    skip : callable, optional
+        Is told of what cannot be read, which is then passed over.
 
-    Yields
-    ------
-    Document
-        Rows of CSV and TSV are counted as a spreadsheet does, where the header is row 1; those of
-        JSON Lines by line. An empty file of rows gives none.
+    Returns
+    -------
+    documents : DocumentStream
+        An iterator of :class:`Document`. Rows of CSV and TSV are counted as a spreadsheet does,
+        where the header is row 1; those of JSON Lines by line, those of Parquet from 1. An empty
+        file of rows gives none.
 
     Raises
     ------
     ConfigError
         There is no such encoding.
     DataError
-        While iterating: a file cannot be read, is no text or not in the encoding, or a row cannot
-        be understood.
+        While iterating, without `skip`: a file cannot be read, is damaged, no text or not in the
+        encoding, or a row cannot be understood.
+    MissingExtraError
+        While iterating: pyarrow is not installed, and a file is Parquet or Zstandard.
     """
-    try:
-        "a".encode(encoding)
-    except (LookupError, UnicodeError):
-        raise ConfigError(f"unknown encoding {encoding!r}, such as utf-8 or cp1252") from None
-    reading = _Reading(text_column, encoding, errors)
-    return chain.from_iterable(_read(name, reading) for name in files)
+    return DocumentStream(files, text_column, Decoding(encoding, errors), start or Position(), skip)
 
 
-def _read(name: str, reading: _Reading) -> Iterator[Document]:
-    try:
-        if name == STDIN:
-            if sys.stdin is None:
-                raise DataError("standard input is closed")
-            yield Document(name, _read_text(name, sys.stdin.buffer, reading))
-            return
-        with Path(name).open("rb") as file:
-            if not holds_rows(name):
-                yield Document(name, _read_text(name, file, reading))
+class DocumentStream(Iterator[Document]):
+    """Documents as they are read; made by :func:`read_documents`."""
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        text_column: str,
+        decoding: Decoding,
+        start: Position,
+        skip: Callable[[Unreadable], None] | None,
+    ) -> None:
+        self._files = files
+        self._text_column = text_column
+        self._decoding = decoding
+        self._position = start
+        self._skip = skip
+        self._n_bytes_behind = self._n_bytes_of_file = 0
+        self._file: io.FileIO | None = None
+        self._documents = self._read_all()
+
+    def __next__(self) -> Document:
+        return next(self._documents)
+
+    @property
+    def position(self) -> Position:
+        """The place behind the last document that was read."""
+        return self._position
+
+    @property
+    def n_bytes_read(self) -> int:
+        """How many bytes of files, as they are on the disk, have been read."""
+        file = self._file
+        if file is None or file.closed or not file.seekable():
+            return self._n_bytes_behind + self._n_bytes_of_file
+        return self._n_bytes_behind + file.tell()
+
+    def _read_all(self) -> Iterator[Document]:
+        start = self._position
+        for index, name in enumerate(self._files[start.n_files :], start.n_files):
+            n_done = start.n_rows if index == start.n_files else 0
+            try:
+                yield from self._read(index, name, n_done)
+            except DataError as error:
+                self._pass_over(name, error)
+            self._position = Position(index + 1)
+            self._n_bytes_behind += self._n_bytes_of_file
+            self._n_bytes_of_file = 0
+
+    def _read(self, index: int, name: str, n_done: int) -> Iterator[Document]:
+        try:
+            if name == STDIN:
+                if sys.stdin is None:
+                    raise DataError("standard input is closed")
+                yield self._whole(index, name, sys.stdin.buffer.read())
                 return
-            _check_signature(name, file.peek(_LONGEST_SIGNATURE_BYTES), reading.encoding)
-            yield from _read_rows(name, file, reading)
-    except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error.strerror}") from error
+            # Without a buffer, so that its place tells how much of it has been read.
+            with io.FileIO(name) as file:
+                self._file = file
+                self._n_bytes_of_file = os.fstat(file.fileno()).st_size
+                if not holds_rows(name):
+                    with decompressed(name, file) as reader:
+                        data = reader.read()
+                    yield self._whole(index, name, data)
+                    return
+                for row in self._rows(name, file, n_done):
+                    self._position = Position(index, row.number)
+                    if row.problem:
+                        self._pass_over(f"{name}:{row.number}", DataError(row.problem))
+                    else:
+                        yield Document(f"{name}:{row.number}", row.text)
+        except OSError as error:
+            raise DataError(f"{name}: cannot be read: {error.strerror}") from error
 
+    def _whole(self, index: int, name: str, data: bytes) -> Document:
+        text = self._decoding.text(name, data)
+        self._position = Position(index + 1)
+        return Document(name, text)
 
-def _read_text(name: str, file: BinaryIO, reading: _Reading) -> str:
-    data = file.read()
-    _check_signature(name, data, reading.encoding)
-    try:
-        text = data.decode(reading.encoding, reading.errors)
-    except UnicodeDecodeError as error:
-        raise _not_in_encoding(name, error, error.start) from None
-    return _without_nul(name, text, reading)
+    def _rows(self, name: str, file: io.FileIO, n_done: int) -> Iterator[Row]:
+        plain = without_compression(name)
+        if plain.endswith(_PARQUET):
+            return parquet_rows(name, file, self._text_column, n_done)
+        reader = decompressed(name, file)
+        # JSON escapes the line breaks of its strings, CSV has them as they are.
+        if plain.endswith(("jsonl", "ndjson")):
+            lines = self._decoding.lines(name, reader, newline="\n")
+            return json_rows(name, lines, self._text_column, n_done)
+        lines = self._decoding.lines(name, reader, newline="")
+        return delimited_rows(name, lines, self._text_column, n_done)
 
-
-def _check_signature(name: str, data: bytes, encoding: str) -> None:
-    for signature, what in _SIGNATURES:
-        if data.startswith(signature):
-            raise DataError(f"{name}: {what}, where plain text is wanted; convert it to .txt first")
-    right = next((right for mark, right in _BYTE_ORDER_MARKS if data.startswith(mark)), "")
-    if not codecs.lookup(encoding).name.startswith(right):
-        raise DataError(
-            f"{name}: {right} by its first bytes, not {encoding}; read it with --encoding {right}"
-        )
-
-
-def _not_in_encoding(name: str, error: UnicodeDecodeError, offset: int) -> DataError:
-    byte = error.object[error.start]
-    return DataError(
-        f"{name}: byte 0x{byte:02x} at offset {offset} is not {error.encoding}. Name the right "
-        "encoding, such as --encoding cp1252, or go on with --errors replace"
-    )
-
-
-def _without_nul(name: str, text: str, reading: _Reading) -> str:
-    if "\0" not in text:
-        return text
-    if reading.errors == "replace":
-        return text.replace("\0", "\ufffd")
-    raise DataError(
-        f"{name}: a NUL character, so a binary file or another encoding than {reading.encoding}. "
-        "Plain text is wanted; name its encoding, such as --encoding utf-16, or go on with "
-        "--errors replace"
-    )
-
-
-# --- Files of rows --------------------------------------------------------------------------
-
-
-def _read_rows(name: str, file: io.BufferedReader, reading: _Reading) -> Iterator[Document]:
-    read = _read_json_lines if name.lower().endswith(("jsonl", "ndjson")) else _read_delimited
-    # JSON escapes the line breaks of its strings, CSV has them as they are.
-    newline = "\n" if read is _read_json_lines else ""
-    with io.TextIOWrapper(file, reading.encoding, reading.errors, newline=newline) as lines:
-        try:
-            yield from read(name, _clean_lines(name, lines, reading), reading.text_column)
-        except UnicodeDecodeError as error:
-            # The error knows the bytes that the decoder was given last.
-            offset = file.tell() - len(error.object) + error.start
-            raise _not_in_encoding(name, error, offset) from None
-
-
-def _clean_lines(name: str, lines: Iterable[str], reading: _Reading) -> Iterator[str]:
-    mark = "\N{BYTE ORDER MARK}"
-    for line in lines:
-        yield _without_nul(name, line.removeprefix(mark), reading)
-        mark = ""
-
-
-def _read_delimited(name: str, lines: Iterator[str], text_column: str) -> Iterator[Document]:
-    first = next(lines, "")
-    delimiters = "\t" if name.lower().endswith(".tsv") else ",;\t"
-    delimiter = max(delimiters, key=lambda sign: _has_column(first, sign, text_column))
-    # Cells of any length, since articles pass the 131072 characters that the module allows.
-    csv.field_size_limit(2**31 - 1)
-    # Strict, since a quotation mark out of place would otherwise swallow rows without a word.
-    rows = enumerate(csv.reader(chain([first], lines), delimiter=delimiter, strict=True), start=1)
-    header: list[str] = []
-    number = 0
-    try:
-        for number, cells in rows:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = [cell.strip() for cell in cells]
-                column = _column(name, header, text_column)
-            elif len(cells) == len(header):
-                yield Document(f"{name}:{number}", cells[column])
-            else:
-                raise DataError(
-                    f"{name} row {number}: {len(cells)} cells under a header of {len(header)}"
-                )
-    except csv.Error as error:
-        raise DataError(
-            f"{name} row {number + 1}: {error}; is a quotation mark left open?"
-        ) from None
-
-
-def _has_column(header: str, delimiter: str, column: str) -> bool:
-    return column in (cell.strip(' "\r\n') for cell in header.split(delimiter))
-
-
-def _column(name: str, header: list[str], text_column: str) -> int:
-    if header.count(text_column) == 1:
-        return header.index(text_column)
-    problem = "stands twice" if text_column in header else "is missing"
-    raise DataError(
-        f"{name}: column {text_column!r} {problem}. Columns found: "
-        f"{', '.join(map(repr, header))}; choose one with --text-column"
-    )
-
-
-def _read_json_lines(name: str, lines: Iterator[str], text_column: str) -> Iterator[Document]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{name} line {number}: not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{name} line {number}: not a JSON object")
-        if text_column not in row:
-            raise DataError(
-                f"{name} line {number}: no {text_column!r}. Found: {', '.join(map(repr, row))}; "
-                "choose one with --text-column"
-            )
-        text = row[text_column]
-        if not isinstance(text, str | None):
-            raise DataError(f"{name} line {number}: {text_column!r} is {text!r}, not text")
-        yield Document(f"{name}:{number}", text or "")
+    def _pass_over(self, document: str, error: DataError) -> None:
+        if self._skip is None:
+            raise error
+        self._skip(Unreadable(document, str(error)))

@@ -1,6 +1,7 @@
 import io
 import math
 import re
+from pathlib import Path
 
 import fakes
 import pytest
@@ -15,6 +16,7 @@ from diplomacy_nlp.display import (
     tagging_progress,
     training_progress,
 )
+from diplomacy_nlp.documents import read_documents
 from diplomacy_nlp.domains import WIDE, DomainSet
 from diplomacy_nlp.operating_points import Band, OperatingPoint
 from diplomacy_nlp.tagger import Tagger
@@ -202,8 +204,29 @@ def test_training_shows_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     assert "macro F1 on dev 0.700" in shown
 
 
-def test_tagging_shows_how_many_documents_have_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tagging_shows_how_many_sentences_have_passed_and_how_fast(
+    monkeypatch: pytest.MonkeyPatch, fake_tagger: Tagger, tmp_path: Path
+) -> None:
     terminal = stderr_as_terminal(monkeypatch)
-    with tagging_progress(iter([("a", []), ("b", [])]), 2) as watched:
-        assert [name for name, _ in watched] == ["a", "b"]
-    assert "2 documents" in terminal.getvalue()
+    seconds = iter(range(1, 100))
+    monkeypatch.setattr("diplomacy_nlp.display.time.monotonic", lambda: float(next(seconds)))
+    files = [str(tmp_path / "a.txt"), str(tmp_path / "b.jsonl")]
+    Path(files[0]).write_text("Gas. Oil.")
+    Path(files[1]).write_text('{"text": "One. Two. Three."}\n' * 2)
+    stream = read_documents(files)
+    with tagging_progress(stream, 2, 67, 1000) as watch:
+        passed = watch((d.name, fake_tagger.tag(d.text)) for d in stream)
+        assert [len(sentences) for _, sentences in passed] == [2, 3, 3]
+    shown = terminal.getvalue()
+    assert "1,008 sentences, 3 a second, file 2 of 2" in shown
+    assert "0:00:00" in shown
+
+
+def test_tagging_shows_no_more_than_a_person_can_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = stderr_as_terminal(monkeypatch)
+    monkeypatch.setattr("diplomacy_nlp.display.time.monotonic", lambda: 1.0)
+    with tagging_progress(read_documents([]), 1, None) as watch:
+        assert len(list(watch((str(n), []) for n in range(1000)))) == 1000
+    assert terminal.getvalue().count("a second") <= 2

@@ -3,20 +3,29 @@ import io
 import json
 import os
 import threading
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 import fakes
+import numpy as np
 import pytest
+from pyarrow import parquet
 
 from diplomacy_nlp.domains import CORE, RELATIONS
 from diplomacy_nlp.errors import DataError
 from diplomacy_nlp.output import (
+    Format,
+    TaggedDocument,
     check_output,
     is_terminal,
+    open_binary_output,
     open_output,
     write_csv,
     write_json_lines,
+    write_parquet,
+    write_tagged,
 )
 from diplomacy_nlp.tagger import Tagger
 
@@ -117,6 +126,64 @@ def test_csv(fake_tagger: Tagger) -> None:
     assert rows[0]["probability_trade"] == "0.952574"
     assert rows[1]["domains"] == ""
     assert rows[1]["relation"] == "neutral"
+
+
+def test_parquet_has_the_columns_and_values_of_csv(
+    fake_tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diplomacy_nlp.output._ROW_GROUP_SENTENCES", 3)
+    tagger = fakes.load_fake_tagger(review=0.9)
+    documents = [("a.txt", tagger.tag(TEXT)), ("b.txt", []), ("c.txt", tagger.tag(TEXT))] * 3
+    table, stream = io.StringIO(newline=""), io.BytesIO()
+    write_csv(table, documents, tagger, relations=["cooperation"])
+    write_parquet(stream, documents, tagger, relations=["cooperation"])
+
+    file = parquet.ParquetFile(stream)
+    columns = file.schema_arrow
+    rows = list(csv.DictReader(io.StringIO(table.getvalue(), newline="")))
+
+    assert file.num_row_groups == 2
+    assert columns.names == list(rows[0])
+    assert [str(columns.field(name).type) for name in ("index", "text", "probability_trade")] == [
+        *("int64", "string", "float")
+    ]
+    for found, expected in zip(file.read().to_pylist(), rows, strict=True):
+        assert found["text"] == expected["text"]
+        assert (found["domains"], found["review"]) == (["energy", "trade"], [])
+        assert np.float32(expected["probability_trade"]) == found["probability_trade"]
+        assert found["relation"] == "cooperation"
+
+
+def test_parquet_without_a_sentence_and_with_lone_surrogates(fake_tagger: Tagger) -> None:
+    stream = io.BytesIO()
+    write_parquet(stream, [("a.txt", [])], fake_tagger)
+    assert parquet.read_table(stream).num_rows == 0
+    stream = io.BytesIO()
+    write_parquet(stream, [("\udc80.txt", fake_tagger.tag("Gas \ud800."))], fake_tagger)
+    [row] = parquet.read_table(stream).to_pylist()
+    assert (row["document"], row["text"]) == ("?.txt", "Gas ?.")
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "csv", "parquet"])
+def test_what_fails_midway_leaves_no_file(
+    fake_tagger: Tagger, tmp_path: Path, format_: Format
+) -> None:
+    def documents() -> Iterator[TaggedDocument]:
+        yield "a.txt", fake_tagger.tag(TEXT)
+        raise DataError("b.txt: damaged")
+
+    with pytest.raises(DataError, match=r"b\.txt: damaged"):
+        write_tagged(tmp_path / "out", documents(), fake_tagger, format_)
+    assert names_in(tmp_path) == []
+    write_tagged(tmp_path / "out", islice(documents(), 1), fake_tagger, format_)
+    assert names_in(tmp_path) == ["out"]
+
+
+def test_bytes_appear_when_they_are_whole(tmp_path: Path) -> None:
+    with open_binary_output(tmp_path / "out") as file:
+        file.write(b"\xff")
+        assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out").read_bytes() == b"\xff"
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
