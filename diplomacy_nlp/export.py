@@ -8,19 +8,19 @@ import contextlib
 import logging
 import tempfile
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from diplomacy_nlp.errors import MissingExtraError, TrainingError
+from diplomacy_nlp.first_token import keep_first_token
 
 try:
     import onnx
     import torch
-    from onnx import helper, numpy_helper
+    from onnx import numpy_helper
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
     from torch import nn
@@ -29,14 +29,11 @@ try:
 except ImportError as error:
     raise MissingExtraError("Training", "train") from error
 
-__all__ = ["dequantised_weights", "export_int8"]
+__all__ = ["dequantised_weights", "export_int8", "quantised", "to_onnx"]
 
 # Marks a weight that ONNX keeps as (inputs, outputs) and torch as (outputs, inputs); onnxruntime's
 # quantiser appends the same where it turns a Gemm into a MatMul.
 _TRANSPOSED = "_Transposed"
-
-_FIRST = "_first_token"
-_BOUNDS = {"first_token_start": 0, "first_token_end": 1, "token_axis": 1}
 
 
 class _Logits(nn.Module):
@@ -67,28 +64,47 @@ def export_int8(model: PreTrainedModel) -> bytes:
     TrainingError
         torch cannot export this encoder.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        plain, quantised = Path(folder, "plain.onnx"), Path(folder, "int8.onnx")
-        exported = _named_like_torch(_to_onnx(model), model)
-        _keep_first_token(exported.graph)
-        onnx.save(exported, plain)
-        quantize_dynamic(
-            plain, quantised, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True
-        )
-        return quantised.read_bytes()
-
-
-def _to_onnx(model: PreTrainedModel) -> onnx.ModelProto:
-    ids = torch.tensor([[101, 2000, 2001, 102], [101, 2000, 102, 0]]) % model.config.vocab_size
-    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
-    free = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
-    wrapped = _Logits(model.eval())
     # The plain attention becomes fewer operators than torch's fused one.
     model.set_attn_implementation("eager")
+    exported = _named_like_torch(to_onnx(_Logits(model.eval()), model.config.vocab_size), model)
+    keep_first_token(exported.graph)
+    return quantised(exported)
+
+
+def quantised(exported: onnx.ModelProto) -> bytes:
+    """Return a graph with int8 weights and activations."""
+    add_pre_process_metadata(exported)  # the exporter has done what the quantiser would ask for
+    with tempfile.TemporaryDirectory() as folder:
+        plain, smaller = Path(folder, "plain.onnx"), Path(folder, "int8.onnx")
+        onnx.save(exported, plain)
+        quantize_dynamic(
+            plain, smaller, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True
+        )
+        return smaller.read_bytes()
+
+
+def to_onnx(module: nn.Module, n_tokens: int) -> onnx.ModelProto:
+    """Return a network as ONNX.
+
+    Parameters
+    ----------
+    module : Module
+        Takes ``input_ids`` and ``attention_mask``, int64 (n, tokens), and gives the logits.
+    n_tokens : int
+        How many word pieces it knows.
+
+    Raises
+    ------
+    TrainingError
+        torch cannot export it.
+    """
+    ids = torch.tensor([[101, 2000, 2001, 102], [101, 2000, 102, 0]]) % n_tokens
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    free = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
     try:
         with _quiet_exporter():
             program = torch.onnx.export(
-                wrapped,
+                module,
                 (ids, mask),
                 input_names=["input_ids", "attention_mask"],
                 output_names=["logits"],
@@ -96,8 +112,8 @@ def _to_onnx(model: PreTrainedModel) -> onnx.ModelProto:
                 dynamo=True,
                 verbose=False,
             )
-    except Exception as error:  # the exporter raises whatever the encoder's code meets in it
-        raise TrainingError(f"torch cannot export this encoder to ONNX: {error}") from error
+    except Exception as error:  # the exporter raises whatever the network's code meets in it
+        raise TrainingError(f"torch cannot export this network to ONNX: {error}") from error
     if program is None:
         raise TrainingError("torch gave back no ONNX program")
     return program.model_proto
@@ -136,59 +152,7 @@ def _named_like_torch(exported: onnx.ModelProto, model: PreTrainedModel) -> onnx
             node.input[position] = names.get(name, name)
         del node.metadata_props[:]  # stack traces of the exporter, with local paths
     del exported.graph.value_info[:]  # names the old ones; the quantiser infers shapes anew
-    add_pre_process_metadata(exported)  # the exporter has done what the quantiser would ask for
     return exported
-
-
-def _keep_first_token(graph: onnx.GraphProto) -> None:
-    """Compute nothing but the first token where the head reads nothing else.
-
-    An encoder's head that takes the first token leaves all the others of the last layer unused
-    once attention is done: a seventh of the work. So what goes into the operators that treat each
-    token by itself, and lead to that token alone, is cut down to it.
-    """
-    weights = {weight.name: weight for weight in graph.initializer}
-    consumers = defaultdict(list)
-    for node in graph.node:
-        for name in node.input:
-            consumers[name].append(node.output[0])
-    kept = {node.output[0] for node in graph.node if _takes_first_token(node, weights)}
-    for node in reversed(graph.node):
-        readers = consumers[node.output[0]]  # none where it is the logits
-        if _is_tokenwise(node, weights) and readers and kept.issuperset(readers):
-            kept.add(node.output[0])
-    cut: set[str] = set()
-    nodes = []
-    for node in graph.node:
-        if node.output[0] in kept and _is_tokenwise(node, weights):
-            for position, name in enumerate(node.input):
-                if name in weights or name in kept:
-                    continue
-                if name not in cut:
-                    cut.add(name)
-                    nodes.append(helper.make_node("Slice", [name, *_BOUNDS], [name + _FIRST]))
-                node.input[position] = name + _FIRST
-        nodes.append(node)
-    if cut:
-        bounds = (numpy_helper.from_array(np.array([i]), n) for n, i in _BOUNDS.items())
-        graph.initializer.extend(bounds)
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
-
-
-def _takes_first_token(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> bool:
-    if node.op_type != "Gather" or node.input[1] not in weights:
-        return False
-    axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-    index = numpy_helper.to_array(weights[node.input[1]])
-    return axis == 1 and index.ndim == 0 and int(index) == 0
-
-
-def _is_tokenwise(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> bool:
-    if node.op_type == "MatMul":
-        return node.input[1] in weights
-    return node.op_type in ("Add", "Gelu", "LayerNormalization")
 
 
 def dequantised_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:

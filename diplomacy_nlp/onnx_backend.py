@@ -19,7 +19,9 @@ __all__ = ["OnnxBackend"]
 
 # Sentences tokenised at once: enough to sort by length, little enough to keep memory flat.
 _BLOCK_SENTENCES = 2048
-_BATCH_SENTENCES = 32
+# Tokens of a batch, padding among them: what a layer makes of so many stays in a core's cache, and
+# so short a stretch of the sorted sentences needs next to no padding.
+_BATCH_TOKENS = 384
 # How many tokens neighbouring windows of a long sentence share.
 _OVERLAP_TOKENS = 32
 
@@ -37,6 +39,8 @@ class OnnxBackend:
         A model folder with ``model.onnx`` and ``tokenizer.json``.
     config : ModelConfig
         Its configuration.
+    weights : str
+        The file of the weights.
 
     Raises
     ------
@@ -44,7 +48,7 @@ class OnnxBackend:
         The weights or the tokenizer cannot be loaded.
     """
 
-    def __init__(self, folder: Path, config: ModelConfig) -> None:
+    def __init__(self, folder: Path, config: ModelConfig, weights: str = "model.onnx") -> None:
         options = onnxruntime.SessionOptions()
         # One thread a batch and several batches at once: half as fast again as several threads a
         # batch, which wait for one another in every layer.
@@ -55,7 +59,7 @@ class OnnxBackend:
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             self._session = onnxruntime.InferenceSession(
-                str(folder / "model.onnx"),
+                str(folder / weights),
                 options,
                 providers=["CPUExecutionProvider"],
                 # The fused operator is slower on a CPU than the two that it stands for.
@@ -81,10 +85,18 @@ class OnnxBackend:
         relations = logits[:, self._n_domains :] if self._has_relation else None
         return Logits(logits[:, : self._n_domains], relations)
 
-    def _block_logits(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
+    def token_ids(self, sentences: Sequence[str]) -> list[list[int]]:
+        """Return the word pieces of ``n`` sentences, of a long one those of its first window."""
+        return [encoding.ids for encoding in self._encodings(sentences)]
+
+    def _encodings(self, sentences: Sequence[str]) -> list[Encoding]:
         # Lone surrogates have no UTF-8 form, which the tokenizer needs.
         clean = [text.encode("utf-8", "replace").decode() for text in sentences]
-        encodings = self._tokenizer.encode_batch_fast(clean)
+        encodings: list[Encoding] = self._tokenizer.encode_batch_fast(clean)
+        return encodings
+
+    def _block_logits(self, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
+        encodings = self._encodings(sentences)
         windows: list[Encoding] = []
         owners: list[int] = []
         for i, encoding in enumerate(encodings):
@@ -135,11 +147,18 @@ _Batch: TypeAlias = list[tuple[int, list[int]]]
 def _batches_by_length(ids: list[list[int]], n_threads: int) -> list[_Batch]:
     """Return batches of like lengths, the long ones first, enough of them for every thread."""
     rows = sorted(enumerate(ids), key=lambda row: -len(row[1]))
-    size = min(_BATCH_SENTENCES, -(-len(rows) // n_threads)) or 1
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+    n_tokens = min(_BATCH_TOKENS, -(-sum(len(own) for own in ids) // n_threads))
+    batches = []
+    while rows:
+        size = max(1, n_tokens // len(rows[0][1]))
+        batches.append(rows[:size])
+        rows = rows[size:]
+    return batches
 
 
 def _n_threads() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    has_affinity = hasattr(os, "sched_getaffinity")
+    n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    # By which schedulers tell a process that the other cores are not its own.
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(n_cores, int(limit)) if limit.isdecimal() and int(limit) else n_cores

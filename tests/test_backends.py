@@ -22,7 +22,7 @@ from diplomacy_nlp.calibration import Logits
 from diplomacy_nlp.errors import ModelDamagedError
 from diplomacy_nlp.metrics import macro_f1
 from diplomacy_nlp.model_files import read_model_config
-from diplomacy_nlp.onnx_backend import OnnxBackend, _batches_by_length
+from diplomacy_nlp.onnx_backend import _BATCH_TOKENS, OnnxBackend, _batches_by_length
 from diplomacy_nlp.tagger import open_backend
 
 # Activations are quantised a batch at a time, so that its other sentences move a logit a little:
@@ -152,14 +152,23 @@ class TestOnnx:
         np.testing.assert_allclose(in_blocks, whole, rtol=0, atol=BATCH_TOLERANCE)
 
     def test_batches_by_length(self):
-        lengths = np.random.default_rng(0).integers(3, 25, 100)
+        lengths = np.random.default_rng(0).integers(3, 25, 1000)
         ids = [[0] * length for length in lengths]
         batches = _batches_by_length(ids, n_threads=2)
-        assert [len(batch) for batch in batches] == [32, 32, 32, 4]
         rows = [row for batch in batches for row, _ in batch]
-        assert sorted(rows) == list(range(100))
+        assert sorted(rows) == list(range(1000))
         assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
         assert all(own is ids[row] for batch in batches for row, own in batch)
+        padded = [len(batch) * len(batch[0][1]) for batch in batches]
+        assert max(padded) <= _BATCH_TOKENS
+        # Another of the longest would not have fitted.
+        room = [size + len(batch[0][1]) for batch, size in zip(batches, padded, strict=True)]
+        assert min(room[:-1]) > _BATCH_TOKENS
+        assert sum(padded) < 1.1 * lengths.sum()
+
+    def test_a_sentence_longer_than_a_batch(self):
+        batches = _batches_by_length([[0] * 900, [0] * 3, [0] * 2], n_threads=1)
+        assert [[row for row, _ in batch] for batch in batches] == [[0], [1, 2]]
 
     @pytest.mark.parametrize(
         ("n", "sizes"), [(0, []), (1, [1]), (5, [2, 2, 1]), (40, [14, 14, 12])]

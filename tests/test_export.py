@@ -1,4 +1,3 @@
-import functools
 import re
 import shutil
 import sysconfig
@@ -10,7 +9,6 @@ import onnxruntime
 import pytest
 import tiny
 import torch
-from onnx import helper, numpy_helper
 
 from diplomacy_nlp import export
 from diplomacy_nlp.encoders import Encoder, load_encoder, restore_encoder, torch_logits
@@ -83,6 +81,15 @@ class TestParity:
             step = np.abs(original).max() / 63
             np.testing.assert_allclose(weights[name], original, rtol=0, atol=0.51 * step)
 
+    @pytest.mark.parametrize(("layer", "is_cut"), [(0, False), (1, True)])
+    def test_the_last_layer_asks_for_the_first_token_only(self, exported, layer, is_cut):
+        [query] = [
+            node.input[0]
+            for node in onnx.load(exported / "plain.onnx").graph.node
+            if node.op_type == "MatMul" and re.search(rf"layer\.{layer}\..*\bq", node.input[1])
+        ]
+        assert ("first_token" in query) is is_cut
+
 
 class TestFile:
     def test_one_text_or_many_of_any_length(self, tuned, exported):
@@ -120,59 +127,6 @@ class TestFile:
         assert not re.search(rb"/(home|root|tmp|usr|Users|work)/", data)
 
 
-class TestKeepFirstToken:
-    """On graphs made by hand: two tokenwise layers, the reading of tokens, and a head."""
-
-    def graph(self, reading: onnx.NodeProto) -> onnx.ModelProto:
-        rng = np.random.default_rng(0)
-        shapes = {"w1": (4, 4), "b1": (4,), "g": (4,), "w2": (4, 3), "b2": (3,)}
-        weights = {name: rng.normal(size=s).astype(np.float32) for name, s in shapes.items()}
-        weights |= {"first": np.array(0), "second": np.array(1), "tokens": np.array([1])}
-        nodes = [
-            helper.make_node("MatMul", ["x", "w1"], ["a"]),
-            helper.make_node("Add", ["a", "b1"], ["b"]),
-            helper.make_node("Add", ["b", "x"], ["c"]),
-            helper.make_node("LayerNormalization", ["c", "g"], ["hidden"]),
-            reading,
-            helper.make_node("MatMul", ["read", "w2"], ["scores"]),
-            helper.make_node("Add", ["scores", "b2"], ["logits"]),
-        ]
-        used = {name for node in nodes for name in node.input}
-        float_info = functools.partial(helper.make_tensor_value_info, elem_type=1)
-        return helper.make_model(
-            helper.make_graph(
-                nodes,
-                "encoder",
-                [float_info("x", shape=["n", "tokens", 4])],
-                [float_info("logits", shape=["n", 3])],
-                [numpy_helper.from_array(w, name) for name, w in weights.items() if name in used],
-            ),
-            opset_imports=[helper.make_opsetid("", 20)],
-            ir_version=10,
-        )
-
-    def run(self, model: onnx.ModelProto) -> np.ndarray:
-        x = np.random.default_rng(1).normal(size=(5, 7, 4)).astype(np.float32)
-        session = onnxruntime.InferenceSession(model.SerializeToString())
-        return session.run(["logits"], {"x": x})[0]
-
-    @pytest.mark.parametrize(
-        ("reading", "n_cuts"),
-        [
-            (helper.make_node("Gather", ["hidden", "first"], ["read"], axis=1), 1),
-            (helper.make_node("Gather", ["hidden", "second"], ["read"], axis=1), 0),
-            (helper.make_node("ReduceMean", ["hidden", "tokens"], ["read"], keepdims=0), 0),
-        ],
-        ids=["first token", "second token", "mean"],
-    )
-    def test_logits_stay(self, reading, n_cuts):
-        model = self.graph(reading)
-        expected = self.run(model)
-        export._keep_first_token(model.graph)
-        np.testing.assert_allclose(self.run(model), expected, rtol=0, atol=1e-6)
-        assert [node.op_type for node in model.graph.node].count("Slice") == n_cuts
-
-
 class TestExportInt8:
     def test_the_exporter_fails(self, tiny_encoder, monkeypatch):
         model = load_encoder(str(tiny_encoder), 3, 0).model
@@ -181,7 +135,7 @@ class TestExportInt8:
             raise torch.onnx.errors.OnnxExporterError("no such operator")
 
         monkeypatch.setattr(torch.onnx, "export", fail)
-        with pytest.raises(TrainingError, match="cannot export this encoder to ONNX: no such op"):
+        with pytest.raises(TrainingError, match="cannot export this network to ONNX: no such op"):
             export_int8(model)
 
     def test_the_exporter_gives_nothing(self, tiny_encoder, monkeypatch):
