@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from diplomacy_nlp import __version__
 from diplomacy_nlp.cli_benchmark import benchmark
 from diplomacy_nlp.cli_check import agreement, check
+from diplomacy_nlp.cli_distil import distil
 from diplomacy_nlp.cli_evaluate import evaluate
 from diplomacy_nlp.cli_options import AsJson
 from diplomacy_nlp.cli_tag import tag
@@ -99,6 +100,7 @@ def _diplomacy_nlp(
 
 app.command()(tag)
 app.command()(train)
+app.command()(distil)
 app.command()(evaluate)
 app.command()(check)
 app.command()(agreement)
@@ -124,6 +126,7 @@ def models() -> None:
             "base": config.base_model or "TF-IDF with logistic regression",
             "domains": ", ".join(config.default_domains),
             "on request": ", ".join(others),
+            "tiers": ", ".join(config.tiers),
             "size": f"{n_bytes / 1e6:.1f} MB",
             "macro F1": ", ".join(_macro_f1(metrics["scores"])),
             "folder": str(folder),

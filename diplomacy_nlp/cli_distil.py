@@ -44,13 +44,15 @@ def distil(
     from diplomacy_nlp.display_scores import print_evaluation
     from diplomacy_nlp.distillation import distil as add_fast_tier
     from diplomacy_nlp.first_stage import DistilConfig
+    from diplomacy_nlp.model_files import find_model, read_model_config
 
     given: dict[str, Any] = {"n_epochs": epochs, "max_error_share": max_error_share, "seed": seed}
     config = dataclasses.replace(
         DistilConfig(), **{name: value for name, value in given.items() if value is not None}
     )
+    domains = read_model_config(find_model(model)).domains
     with warnings_as_lines():
-        examples = read_examples(data, encoding=encoding)
+        examples = read_examples(data, domains=domains, encoding=encoding)
         with training_progress() as progress:
             tier = add_fast_tier(
                 model,

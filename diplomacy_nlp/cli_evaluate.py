@@ -10,6 +10,8 @@ from diplomacy_nlp.cli_options import (
     AsJson,
     DomainNames,
     Encoding,
+    Tier,
+    TierName,
     domain_names,
     warnings_as_lines,
 )
@@ -38,6 +40,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FOLDER", help="Write a page with charts to FOLDER/index.html."),
     ] = None,
+    tier: Tier = TierName.ACCURATE,
     domains: DomainNames = None,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only the sentences of this split.")
@@ -62,8 +65,8 @@ def evaluate(
         from diplomacy_nlp.report import check_report_folder
 
         check_report_folder(report)
-    name, other_name = _names(model, against)
-    tagger = Tagger.load(model, domains=domain_names(domains))
+    name, other_name = _names(model, against, tier)
+    tagger = Tagger.load(model, tier=tier.value, domains=domain_names(domains))
     other = None if against is None else Tagger.load(against, domains=domain_names(domains))
     assessment = assess(
         tagger,
@@ -84,13 +87,14 @@ def evaluate(
         typer.echo(f"The report is {write_report(assessment, report)}", err=True)
 
 
-def _names(model: str, against: str | None) -> tuple[str, str]:
+def _names(model: str, against: str | None, tier: TierName) -> tuple[str, str]:
     """Return what the models are called: the names of their folders, where these differ."""
+    of_tier = " (fast)" if tier is TierName.FAST else ""
     if against is None:
-        return Path(model).name, ""
-    if model == against:
+        return Path(model).name + of_tier, ""
+    if model == against and not of_tier:
         raise ConfigError(f"--against {against}: that is the model itself; name another")
-    name, other_name = Path(model).name, Path(against).name
+    name, other_name = Path(model).name + of_tier, Path(against).name
     return (model, against) if name == other_name else (name, other_name)
 
 

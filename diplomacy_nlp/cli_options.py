@@ -2,7 +2,8 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,11 +20,24 @@ __all__ = [
     "PrecisionGoal",
     "RecallGoal",
     "ReviewLevel",
+    "Tier",
+    "TierName",
     "domain_names",
     "goal",
     "numbers_by_domain",
+    "sentences_of",
     "warnings_as_lines",
 ]
+
+
+class TierName(StrEnum):
+    """The tiers of a model."""
+
+    ACCURATE = "accurate"
+    FAST = "fast"
+
+
+Tier = Annotated[TierName, typer.Option(help="fast: a quick first stage answers where it is sure.")]
 
 DomainNames = Annotated[
     str | None, typer.Option(metavar="NAMES", help="core, wide, or names joined by commas.")
@@ -119,3 +133,12 @@ def warnings_as_lines() -> Iterator[None]:
         warnings.simplefilter("always", DataWarning)
         warnings.showwarning = show
         yield
+
+
+def sentences_of(inputs: Sequence[str], encoding: str) -> list[str]:
+    """Return all the sentences of files and folders."""
+    from diplomacy_nlp.documents import find_files, read_documents
+    from diplomacy_nlp.sentences import split_sentences
+
+    documents = read_documents(find_files(inputs), encoding=encoding)
+    return [s.text for document in documents for s in split_sentences(document.text)]

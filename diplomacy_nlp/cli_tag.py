@@ -1,12 +1,9 @@
-"""The command ``tag``: from files to tagged sentences in a file, a pipe or a terminal."""
+"""The command ``tag``: from files to tagged sentences in files, a pipe or a terminal."""
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from enum import StrEnum
-from itertools import tee
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
@@ -16,17 +13,16 @@ from diplomacy_nlp.cli_options import (
     PrecisionGoal,
     RecallGoal,
     ReviewLevel,
+    Tier,
+    TierName,
     domain_names,
     goal,
     numbers_by_domain,
 )
+from diplomacy_nlp.cli_tag_job import Job
+from diplomacy_nlp.cli_tag_ray import refuse_cluster_options, tag_on_cluster
+from diplomacy_nlp.cli_tag_target import Target, check_target, options_of
 from diplomacy_nlp.errors import ConfigError
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from diplomacy_nlp.output import TaggedDocument
-    from diplomacy_nlp.tagger import Tagger
 
 __all__ = ["tag"]
 
@@ -34,6 +30,7 @@ __all__ = ["tag"]
 class _Format(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
+    PARQUET = "parquet"
     TABLE = "table"
 
 
@@ -48,25 +45,50 @@ class _Errors(StrEnum):
     REPLACE = "replace"
 
 
+class _Engine(StrEnum):
+    PROCESS = "process"
+    RAY = "ray"
+
+
 def tag(
+    context: typer.Context,
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="INPUTS", help="Files, folders, or - for standard input."),
+        typer.Argument(
+            metavar="INPUTS", help="Files, folders, quoted patterns, or - for standard input."
+        ),
     ] = None,
     output_format: Annotated[
         _Format | None,
         typer.Option("--format", help="By default a table in a terminal, else JSON Lines."),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write to a file; one named .csv is CSV."
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Write to a file, where .csv and .parquet say the format, or in parts to FOLDER/.",
         ),
     ] = None,
+    part_sentences: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Sentences a part of a folder; 100000 by default."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was ended in its folder.")
+    ] = False,
+    skip_errors: Annotated[
+        bool,
+        typer.Option(
+            "--skip-errors", help="Pass over what cannot be read, and list it beside the output."
+        ),
+    ] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Take each line as a sentence.")] = False,
     model: Annotated[
         str, typer.Option(metavar="MODEL", help="A model folder, or default or baseline.")
     ] = "default",
+    tier: Tier = TierName.ACCURATE,
     domains: DomainNames = None,
     threshold: Annotated[
         list[str] | None,
@@ -91,45 +113,83 @@ def tag(
     errors: Annotated[
         _Errors, typer.Option(help="What to do with bytes that are not in the encoding.")
     ] = _Errors.STRICT,
+    engine: Annotated[
+        _Engine, typer.Option(help="Tag in this process, or on a Ray cluster into a folder.")
+    ] = _Engine.PROCESS,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of a Ray cluster; by default this machine alone."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processes that tag on Ray; by default one a core."),
+    ] = None,
 ) -> None:
     """Tag every sentence of some texts.
 
-    Reads plain text, and .csv, .tsv, .jsonl and .ndjson with a text in each row. A record has
-    document (FILE, or FILE:ROW), index, start, end, text, domains and probabilities; start and
-    end count the characters of the document. With --review it has the domains to look at too.
+    Reads .txt, and .csv, .tsv, .jsonl, .ndjson and .parquet with a text in each row; all but the
+    last also as .gz and .zst. A record has document (FILE, or FILE:ROW), index, start, end, text,
+    domains and probabilities; start and end count the characters of the document. With --review
+    it has the domains to look at too. What is written to a folder can be gone on with by --resume.
 
     Example: diplomacy-nlp tag articles/ --output tags.csv
     """
-    from diplomacy_nlp.documents import STDIN, find_files, read_documents
-    from diplomacy_nlp.output import check_output
+    from diplomacy_nlp.documents import find_files, read_documents
     from diplomacy_nlp.sentences import split_lines, split_sentences
     from diplomacy_nlp.tagger import Tagger
 
-    files = find_files(inputs or _only_stdin())
-    documents = read_documents(
-        files, text_column=text_column, encoding=encoding, errors=errors.value
-    )
-    output = None if output == Path(STDIN) else output  # - is standard output as well
-    if output is not None:
-        check_output(output, files)
-    tagger = Tagger.load(
-        model,
-        domains=domain_names(domains),
-        thresholds=numbers_by_domain("--threshold", threshold or []),
-        precision=goal("--precision", precision),
-        recall=goal("--recall", recall),
-        review=review,
-    )
+    splitter = split_lines if lines else split_sentences
     relations = [wanted.value for wanted in relation or []]
+    reading: dict[str, Any] = {
+        "text_column": text_column,
+        "encoding": encoding,
+        "errors": errors.value,
+    }
+    tagging: dict[str, Any] = {
+        "tier": tier.value,
+        "domains": domain_names(domains),
+        "thresholds": numbers_by_domain("--threshold", threshold or []),
+        "precision": goal("--precision", precision),
+        "recall": goal("--recall", recall),
+        "review": review,
+    }
+    if engine is _Engine.RAY:
+        tag_on_cluster(
+            inputs or _only_stdin(),
+            output,
+            output_format.value if output_format else None,
+            resume=resume,
+            skip_errors=skip_errors,
+            part_sentences=part_sentences,
+            model=model,
+            tagging=tagging,
+            reading=reading,
+            splitter=splitter,
+            relations=relations,
+            address=address,
+            n_workers=workers,
+        )
+        return
+    refuse_cluster_options(address, workers)
+    files = find_files(inputs or _only_stdin())
+    target = Target.of(
+        output,
+        output_format.value if output_format else None,
+        part_sentences=part_sentences,
+        resume=resume,
+        skip_errors=skip_errors,
+    )
+    check_target(target, inputs or [], files)
+    read = partial(read_documents, files, **reading)
+    read()  # so that options without a meaning are told before a model is loaded
+    tagger = Tagger.load(model, **tagging)
     if relations and not tagger.has_relation:
         raise ConfigError(f"--relation {relations[0]}: the model {model} does not tell relations")
-    ahead, behind = tee(documents)
-    tagged = tagger.tag_texts(
-        (document.text for document in ahead), splitter=split_lines if lines else split_sentences
-    )
-    pairs = ((document.name, sentences) for document, sentences in zip(behind, tagged, strict=True))
-    with _watched(pairs, files, output) as watched:
-        _write(watched, tagger, relations, output, output_format or _default_format(output))
+    job = Job(tagger, files, read, splitter, relations, target)
+    if target.in_parts:
+        job.tag_into_parts(model, options_of(context))
+    else:
+        job.tag_into_one()
 
 
 def _only_stdin() -> list[str]:
@@ -139,48 +199,3 @@ def _only_stdin() -> list[str]:
     if sys.stdin is None or is_terminal(sys.stdin):
         raise ConfigError("nothing to tag: name files or folders, or pipe a text in")
     return [STDIN]
-
-
-def _default_format(output: Path | None) -> _Format:
-    from diplomacy_nlp.output import is_terminal
-
-    if output is not None:
-        return _Format.CSV if output.suffix.lower() == ".csv" else _Format.JSONL
-    return _Format.TABLE if is_terminal(sys.stdout) else _Format.JSONL
-
-
-def _watched(
-    documents: "Iterator[TaggedDocument]", files: list[str], output: Path | None
-) -> "AbstractContextManager[Iterator[TaggedDocument]]":
-    from diplomacy_nlp.documents import holds_rows
-    from diplomacy_nlp.output import is_terminal
-
-    n_documents = None if any(map(holds_rows, files)) else len(files)
-    fills_terminal = output is None and is_terminal(sys.stdout)
-    if n_documents == 1 or fills_terminal or not is_terminal(sys.stderr):
-        return contextlib.nullcontext(documents)
-    from diplomacy_nlp.display import tagging_progress
-
-    return tagging_progress(documents, n_documents)
-
-
-def _write(
-    documents: "Iterator[TaggedDocument]",
-    tagger: "Tagger",
-    relations: list[str],
-    path: Path | None,
-    format_: _Format,
-) -> None:
-    from diplomacy_nlp.output import open_output, write_csv, write_json_lines
-
-    # How lone surrogates are written, which UTF-8 lacks: \udc80 is also their escape in JSON.
-    errors = "backslashreplace" if format_ is _Format.JSONL else "replace"
-    with open_output(path, errors=errors) as file:
-        if format_ is _Format.JSONL:
-            write_json_lines(file, documents, relations=relations)
-        elif format_ is _Format.CSV:
-            write_csv(file, documents, tagger, relations=relations)
-        else:
-            from diplomacy_nlp.display import console_on, print_tagged
-
-            print_tagged(documents, tagger, console_on(file), relations=relations)

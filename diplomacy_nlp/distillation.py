@@ -17,7 +17,6 @@ from diplomacy_nlp.dataset import Examples
 from diplomacy_nlp.domains import RELATIONS
 from diplomacy_nlp.errors import ConfigError, DataError, TrainingError
 from diplomacy_nlp.evaluation import Evaluation, evaluate_tagged
-from diplomacy_nlp.finetune import Progress
 from diplomacy_nlp.first_stage import DistilConfig, SoftTargets, export_first_stage, fit_first_stage
 from diplomacy_nlp.model_card import with_fast_tier
 from diplomacy_nlp.model_files import (
@@ -30,6 +29,7 @@ from diplomacy_nlp.model_files import (
 )
 from diplomacy_nlp.onnx_backend import OnnxBackend
 from diplomacy_nlp.operating_points import FAST_OPERATING_POINTS_FILE
+from diplomacy_nlp.progress import Progress
 from diplomacy_nlp.splits import Split, split_examples
 from diplomacy_nlp.tagged_examples import TaggedExamples, tag_examples
 from diplomacy_nlp.tagger import Tagger

@@ -19,7 +19,7 @@ except ImportError as error:
 
 from diplomacy_nlp.encoders import restore_encoder
 from diplomacy_nlp.export import quantised, to_onnx
-from diplomacy_nlp.finetune import Progress
+from diplomacy_nlp.progress import Progress
 
 __all__ = [
     "DistilConfig",

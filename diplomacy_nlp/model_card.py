@@ -5,7 +5,7 @@ from typing import Any
 
 from diplomacy_nlp.model_files import ModelConfig
 
-__all__ = ["RELIABILITY_PICTURE", "RISK_COVERAGE_PICTURE", "model_card"]
+__all__ = ["RELIABILITY_PICTURE", "RISK_COVERAGE_PICTURE", "model_card", "with_fast_tier"]
 
 #: The pictures that stand beside the card.
 RELIABILITY_PICTURE = "reliability.svg"
@@ -39,6 +39,15 @@ of those taken has a wrong tag or lacks a right one:
 
 Probabilities were fitted on dev. For text unlike it, compare them with labels of your own before
 reading them as frequencies, and set thresholds on these."""
+
+_FAST_TIER_HEADING = "\n## Fast tier\n"
+
+_FAST_TIER = """\
+With `tier="fast"` a small convolutional network answers where it is sure, and the encoder reads
+the rest. The network learned what the encoder says of {n_learned} unlabelled sentences. Of
+{n_held_out} others it passes on {passed_on:.1%}, for the domains that are tagged by default; for
+more domains, and on text that is dense in them, it passes on more. The tier has the thresholds of
+the accurate one."""
 
 # What a busy core is taken to draw, for lack of a measurement; server cores draw less.
 _WATTS_PER_CORE = 15
@@ -95,6 +104,37 @@ def model_card(name: str, config: ModelConfig, metrics: Scores, notes: str = "")
         *_training_lines(config, metrics),
     ]
     return "\n".join(lines) + "\n"
+
+
+def with_fast_tier(card: str, metrics: Scores) -> str:
+    """Return a card with a section on the fast tier at its end, in the place of an older one."""
+    tier = metrics["fast_tier"]
+    lines = [
+        card.partition(_FAST_TIER_HEADING)[0].rstrip("\n"),
+        _FAST_TIER_HEADING,
+        _FAST_TIER.format(
+            n_learned=tier["n_unlabelled"] - tier["n_held_out"],
+            n_held_out=tier["n_held_out"],
+            passed_on=tier["passed_on_share"],
+        ),
+        "",
+        "| macro-F1 | accurate | fast | largest calibration error, accurate | fast |",
+        "|---|--:|--:|--:|--:|",
+        *(
+            _row([name, *_costs(metrics["scores"][name], scores)], None)
+            for name, scores in tier["scores"].items()
+            if name in metrics["scores"]
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _costs(accurate: Scores, fast: Scores) -> Iterator[str]:
+    for scores in (accurate, fast):
+        yield _with_interval(scores["macro_f1"]["value"], scores["macro_f1"]["interval"])
+    for scores in (accurate, fast):
+        errors = [row["calibration_error"] for row in scores["domains"].values()]
+        yield _number(max((error for error in errors if error is not None), default=None))
 
 
 def _what_it_is(config: ModelConfig) -> str:

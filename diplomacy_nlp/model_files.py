@@ -1,8 +1,8 @@
 """The model folder: its files, its format, how it is found, checked and written.
 
 A model folder holds ``config.json``, the weights (``model.onnx`` with ``tokenizer.json``, or
-``model.skops``), ``metrics.json``, ``operating_points.json``, ``README.md`` and ``SHA256SUMS``.
-Nothing in it is a pickle.
+``model.skops``), ``metrics.json``, ``operating_points.json``, ``README.md`` and ``SHA256SUMS``; for
+its fast tier also ``first_stage.onnx``. Nothing in it is a pickle.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,11 @@ from diplomacy_nlp.errors import (
 )
 
 __all__ = [
+    "FIRST_STAGE_FILE",
     "FORMAT_VERSION",
     "SHIPPED_MODELS",
+    "TIERS",
+    "FirstStage",
     "ModelConfig",
     "find_model",
     "read_model_config",
@@ -38,6 +41,11 @@ FORMAT_VERSION = 1
 
 #: The names under which :func:`find_model` knows the models that come with the library.
 SHIPPED_MODELS = ("default", "baseline")
+
+FIRST_STAGE_FILE = "first_stage.onnx"
+
+#: Trades of speed against quality.
+TIERS = ("accurate", "fast")
 
 _BACKENDS = ("onnx", "skops")
 
@@ -50,8 +58,21 @@ _KINDS = {
     "max_length_tokens": int,
     "encoder": dict,
     "special_tokens": dict,
-    "tier": str,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStage:
+    """Where the first stage of the fast tier is sure enough to answer.
+
+    Parameters
+    ----------
+    low, high : tuple of float, length d
+        It answers where its logit is below the one or above the other.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -78,8 +99,8 @@ class ModelConfig:
         The encoder's own configuration, as transformers writes it.
     special_tokens : dict of str to str
         The tokenizer's special tokens by role, as transformers names them.
-    tier : str
-        Which trade of speed against quality it is.
+    first_stage : FirstStage, optional
+        What the fast tier needs besides its weights; None where there is no fast tier.
     """
 
     backend: str
@@ -91,7 +112,12 @@ class ModelConfig:
     max_length_tokens: int = 0
     encoder: dict[str, Any] = field(default_factory=dict)
     special_tokens: dict[str, str] = field(default_factory=dict)
-    tier: str = "accurate"
+    first_stage: FirstStage | None = None
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """The trades of speed against quality that the folder offers."""
+        return TIERS[:1] if self.first_stage is None else TIERS
 
     def to_json(self) -> str:
         """Return the text of ``config.json``."""
@@ -99,7 +125,6 @@ class ModelConfig:
             "format_version": FORMAT_VERSION,
             "library_version": __version__,
             "backend": self.backend,
-            "tier": self.tier,
             "domains": [
                 {
                     "name": domain.name,
@@ -115,6 +140,7 @@ class ModelConfig:
             "max_length_tokens": self.max_length_tokens,
             "encoder": self.encoder,
             "special_tokens": self.special_tokens,
+            "first_stage": None if self.first_stage is None else asdict(self.first_stage),
         }
         return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
@@ -154,8 +180,18 @@ class ModelConfig:
             max_length_tokens=fields["max_length_tokens"],
             encoder=fields["encoder"],
             special_tokens=fields["special_tokens"],
-            tier=fields["tier"],
+            # Folders from before there was a fast tier do not name it.
+            first_stage=_first_stage(fields.get("first_stage"), len(domains)),
         )
+
+
+def _first_stage(fields: Any, n_domains: int) -> FirstStage | None:
+    if fields is None:
+        return None
+    bands = FirstStage(*(tuple(float(bound) for bound in fields[side]) for side in ("low", "high")))
+    if not len(bands.low) == len(bands.high) == n_domains:
+        raise ConfigError(f"the first stage has not one band for each of {n_domains} domains")
+    return bands
 
 
 def find_model(model: str | Path) -> Path:

@@ -16,6 +16,7 @@ from diplomacy_nlp.bootstrap import Interval
 from diplomacy_nlp.errors import ConfigError, ModelError, ModelFormatError
 
 __all__ = [
+    "FAST_OPERATING_POINTS_FILE",
     "GOALS",
     "OPERATING_POINTS_FILE",
     "Band",
@@ -31,6 +32,8 @@ __all__ = [
 GOALS = tuple(percent / 100 for percent in range(50, 100))
 
 OPERATING_POINTS_FILE = "operating_points.json"
+#: Those of the fast tier, where there is one.
+FAST_OPERATING_POINTS_FILE = "fast_operating_points.json"
 
 _DIGITS = 9
 
@@ -219,8 +222,15 @@ class OperatingPoints:
         return cls(domains, *map(int, counts))
 
 
-def read_operating_points(folder: Path) -> OperatingPoints:
+def read_operating_points(folder: Path, tier: str = "accurate") -> OperatingPoints:
     """Read the operating points of a model folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The model folder.
+    tier : {"accurate", "fast"}
+        Whose they are.
 
     Raises
     ------
@@ -229,10 +239,10 @@ def read_operating_points(folder: Path) -> OperatingPoints:
     ModelFormatError
         They cannot be read.
     """
-    path = folder / OPERATING_POINTS_FILE
+    path = folder / (FAST_OPERATING_POINTS_FILE if tier == "fast" else OPERATING_POINTS_FILE)
     if not path.is_file():
         raise ModelError(
-            f"{folder} has no {OPERATING_POINTS_FILE}, without which there are no thresholds for a "
+            f"{folder} has no {path.name}, without which there are no thresholds for a "
             "precision or a recall and no review. Train the model again, or set thresholds yourself"
         )
     try:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from diplomacy_nlp.calibration import Calibration, Logits
 from diplomacy_nlp.decisions import bands_around, points_for, within
 from diplomacy_nlp.domains import CORE, RELATIONS, WIDE, DomainSet
-from diplomacy_nlp.errors import ConfigError
-from diplomacy_nlp.model_files import ModelConfig, find_model, read_model_config
+from diplomacy_nlp.errors import ConfigError, ModelError
+from diplomacy_nlp.model_files import TIERS, ModelConfig, find_model, read_model_config
 from diplomacy_nlp.operating_points import Band, Goal, OperatingPoints, read_operating_points
 from diplomacy_nlp.sentences import Sentence, split_sentences
 
@@ -155,6 +155,7 @@ class Tagger:
         cls,
         model: str | Path = "default",
         *,
+        tier: Literal["accurate", "fast"] = "accurate",
         domains: Literal["core", "wide"] | Sequence[str] | None = None,
         thresholds: Mapping[str, float] | None = None,
         precision: Goal | None = None,
@@ -168,14 +169,16 @@ class Tagger:
         model : str or Path
             ``default`` or ``baseline``, which come with the library; a model folder; or a hub id
             where huggingface_hub is installed.
+        tier : {"accurate", "fast"}
+            ``fast`` lets a quick first stage answer what it is sure of, and the encoder the rest.
         domains, thresholds, precision, recall, review
             As of :class:`Tagger`.
 
         Raises
         ------
         ModelError
-            There is no such model, or it is damaged, foreign or of a newer format; or it has no
-            operating points, and there is a goal or a review.
+            There is no such model, or it is damaged, foreign or of a newer format; it has no fast
+            tier; or it has no operating points, and there is a goal or a review.
         MissingExtraError
             The model is a baseline and scikit-learn is not installed.
         ConfigError
@@ -186,14 +189,14 @@ class Tagger:
         config = read_model_config(folder)
         needs_points = any(option is not None for option in (precision, recall, review))
         return cls(
-            open_backend(folder, config),
+            open_backend(folder, config, tier=tier, domains=_names(domains, config)),
             config,
             domains=domains,
             thresholds=thresholds,
             precision=precision,
             recall=recall,
             review=review,
-            operating_points=read_operating_points(folder) if needs_points else None,
+            operating_points=read_operating_points(folder, tier) if needs_points else None,
         )
 
     @property
@@ -335,13 +338,48 @@ def _with_thresholds(
     )
 
 
-def open_backend(folder: Path, config: ModelConfig) -> Backend:
-    """Load the weights of a model folder."""
+def open_backend(
+    folder: Path,
+    config: ModelConfig,
+    *,
+    tier: Literal["accurate", "fast"] = "accurate",
+    domains: Sequence[str] | None = None,
+) -> Backend:
+    """Load the weights of a model folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The model folder.
+    config : ModelConfig
+        Its configuration.
+    tier : {"accurate", "fast"}
+        What to load of it.
+    domains : sequence of str, optional
+        The domains that the fast tier must be sure of; all where None.
+
+    Raises
+    ------
+    ConfigError
+        There is no such tier, or no such domain.
+    ModelError
+        The weights are damaged, or the folder has no fast tier.
+    """
+    if tier not in TIERS:
+        raise ConfigError(f"tier is {tier!r}, not {' or '.join(TIERS)}")
+    if tier not in config.tiers:
+        raise ModelError(
+            f"{folder} has no tier {tier!r}; `diplomacy-nlp distil` makes one for a transformer"
+        )
     # Imported here so that the facade itself needs neither onnxruntime nor scikit-learn.
-    if config.backend == "onnx":
-        from diplomacy_nlp.onnx_backend import OnnxBackend
+    if config.backend == "skops":
+        from diplomacy_nlp.baseline import BaselineBackend
 
+        return BaselineBackend(folder, config)
+    from diplomacy_nlp.onnx_backend import OnnxBackend
+
+    if tier == "accurate":
         return OnnxBackend(folder, config)
-    from diplomacy_nlp.baseline import BaselineBackend
+    from diplomacy_nlp.cascade import open_cascade
 
-    return BaselineBackend(folder, config)
+    return open_cascade(folder, config, domains or config.domains.names)

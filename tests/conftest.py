@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import shutil
 from pathlib import Path
 
 import fakes
@@ -43,6 +44,20 @@ def tiny_model(
 
     folder = tmp_path_factory.mktemp("trained") / "tiny"
     return train(words, tiny.recipe(tiny_encoder), folder).folder
+
+
+@pytest.fixture(scope="session")
+def tiny_fast_model(
+    tiny_model: Path, words: Examples, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the model folder of a tiny encoder with a fast tier."""
+    import tiny
+
+    from diplomacy_nlp.distillation import distil
+
+    folder = tmp_path_factory.mktemp("distilled") / "tiny"
+    shutil.copytree(tiny_model, folder)
+    return distil(folder, words, tiny.unlabelled_words(), tiny.distil_recipe()).folder
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,7 @@ FAKE_POINTS = OperatingPoints(
 def load_fake_tagger(
     model: str | Path = "default",
     *,
+    tier: Literal["accurate", "fast"] = "accurate",
     domains: Literal["core", "wide"] | Sequence[str] | None = None,
     thresholds: Mapping[str, float] | None = None,
     precision: Goal | None = None,

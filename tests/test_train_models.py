@@ -11,10 +11,11 @@ import pytest
 import diplomacy_nlp
 from diplomacy_nlp.dataset import Example, Examples
 from diplomacy_nlp.dataset_writer import write_examples
+from diplomacy_nlp.distillation import FastTier
 from diplomacy_nlp.domains import CORE, WIDE
 from diplomacy_nlp.errors import DataError
-from diplomacy_nlp.finetune import Progress
 from diplomacy_nlp.model_files import SHIPPED_MODELS, read_model_config
+from diplomacy_nlp.progress import Progress
 from diplomacy_nlp.recipe import MINILM, read_recipe
 from diplomacy_nlp.tagger import Tagger
 from diplomacy_nlp.trainer import TrainedModel
@@ -60,7 +61,13 @@ def corrections(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def run(labelled, corrections, monkeypatch, tmp_path):
+def distilled():
+    """Return a list of what was asked of the distillation."""
+    return []
+
+
+@pytest.fixture
+def run(labelled, corrections, distilled, monkeypatch, tmp_path):
     """Run the script with arguments, on the small corpus and recipes that take no time."""
     recipes = tmp_path / "recipes"
     recipes.mkdir()
@@ -71,6 +78,13 @@ def run(labelled, corrections, monkeypatch, tmp_path):
     monkeypatch.setattr(train_models, "_RECIPES", recipes)
     monkeypatch.setattr(train_models, "find_labelled", lambda _: labelled)
     monkeypatch.setattr(train_models, "_TEACHERS", tmp_path / "teachers")
+
+    def distil(folder, examples, unlabelled, *, evaluation_sets, progress):
+        progress(Progress(1, 10, 0.1, None))
+        distilled.append((folder, examples.splits, unlabelled, list(evaluation_sets)))
+        return FastTier(folder, 0.08, {})
+
+    monkeypatch.setattr(train_models, "distil", distil)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["train_models.py", *map(str, arguments)])
@@ -100,8 +114,9 @@ class TestCorpus:
             assert {row.text for row in written.where_split(split)} <= ours
         assert corpus.evaluation_sets["written"] == written.where_split("test")
 
-    def test_unlabelled(self, corpus):
-        assert corpus.unlabelled == [UNLABELLED[2]]
+    def test_teachers_label_a_part_of_the_unlabelled_sentences(self, corpus):
+        assert corpus.unlabelled == list(UNLABELLED)
+        assert train_models.lesson(corpus.unlabelled) == [UNLABELLED[2]]
 
     def test_corrections(self, labelled, corrections):
         before = {row.id: row for row in train_models.read_corpus(labelled).training}
@@ -126,8 +141,9 @@ class TestCorpus:
 
 
 class TestMain:
-    def test_makes_one_model(self, run, tmp_path, capsys):
+    def test_makes_one_model(self, run, distilled, tmp_path, capsys):
         assert run("baseline", "--output", tmp_path / "models") == 0
+        assert not distilled
         assert [path.name for path in (tmp_path / "models").iterdir()] == ["baseline"]
         config = read_model_config(tmp_path / "models" / "baseline")
         assert config.domains == WIDE
@@ -137,7 +153,7 @@ class TestMain:
         for name in ("dev", "test", "test_source", "written"):
             assert f"baseline {name}: 0." in printed
 
-    def test_makes_every_model_in_its_folder(self, run, monkeypatch, tmp_path):
+    def test_makes_every_model_in_its_folder(self, run, distilled, monkeypatch, tmp_path):
         made = []
 
         def train(examples, recipe, output, *, evaluation_sets, card_notes, progress, **teaching):
@@ -164,6 +180,13 @@ class TestMain:
             (tmp_path / "default", 0, sets, splits, teaching),
             (tmp_path / "baseline", 0, sets, splits, {}),
         ]
+        assert distilled == [(tmp_path / "default", splits, list(UNLABELLED), sets)]
+
+    def test_makes_the_fast_tier_alone(self, run, distilled, tmp_path, capsys):
+        assert run("fast", "--output", tmp_path) == 0
+        assert [folder for folder, *_ in distilled] == [tmp_path / "default"]
+        assert not (tmp_path / "default").exists()
+        assert "fast passes on 8.0% of running text" in capsys.readouterr().out
 
     def test_without_teachers(self, run, tmp_path):
         assert run("default", "--without-teachers", "--output", tmp_path / "models") == 0

@@ -20,6 +20,7 @@ from transformers import (
 from diplomacy_nlp.dataset import Example, Examples
 from diplomacy_nlp.dataset_files import read_examples
 from diplomacy_nlp.domains import WIDE, DomainSet
+from diplomacy_nlp.first_stage import DistilConfig
 from diplomacy_nlp.recipe import TrainConfig
 
 # Threads have nothing to share in models this small, and would wait for one another.
@@ -87,6 +88,7 @@ def recipe(base_model: Path, **settings: Any) -> TrainConfig:
     """Return a recipe by which a tiny encoder learns :func:`word_examples` in seconds."""
     quick: dict[str, Any] = {
         "n_epochs": 4,
+        "min_steps": 0,
         "batch_size": 8,
         "learning_rate": 3e-3,
         "head_learning_rate_factor": 3.0,
@@ -95,6 +97,25 @@ def recipe(base_model: Path, **settings: Any) -> TrainConfig:
         "precision": "float32",
     }
     return TrainConfig(base_model=str(base_model), **(quick | settings))
+
+
+def unlabelled_words() -> list[str]:
+    """Return sentences of the kind of :func:`word_examples`, most of them others."""
+    return word_examples(1500, seed=5).texts
+
+
+def distil_recipe(**settings: Any) -> DistilConfig:
+    """Return a recipe by which a first stage learns a good part of a tiny encoder in seconds."""
+    quick: dict[str, Any] = {
+        "embedding_dim": 8,
+        "n_filters": 8,
+        "n_epochs": 1,
+        "batch_size": 16,
+        "learning_rate": 2e-2,
+        "label_repeats": 1,
+        "max_error_share": 0.001,
+    }
+    return DistilConfig(**(quick | settings))
 
 
 def build_encoder(kind: str, folder: Path) -> Path:

@@ -4,38 +4,43 @@
 
     python training/train_models.py                       # both
     python training/train_models.py baseline              # one
+    python training/train_models.py fast                  # the fast tier of default alone
     python training/train_models.py default --output DIR  # elsewhere, to try a recipe
 
 The default model is a student: teachers trained with three seeds label sentences that nobody has,
 ``unlabelled.jsonl.gz`` beside the labelled corpus. They are made first, in ``build/teachers``,
-unless they stand there already.
+unless they stand there already. From the same sentences the first stage of its fast tier learns.
 """
 
 import argparse
+import contextlib
 import gzip
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from build_corpus import find_labelled
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
 
 from diplomacy_nlp import (
     WIDE,
     DataError,
     DiplomacyError,
+    Evaluation,
     Example,
     Examples,
+    Progress,
     Tagger,
     TrainConfig,
+    distil,
     read_examples,
     read_recipe,
     train,
 )
-from diplomacy_nlp.finetune import Progress as TrainingProgress
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RECIPES = Path(__file__).resolve().parent / "recipes"
@@ -43,8 +48,9 @@ _TEACHERS = _ROOT / "build" / "teachers"
 _CARD_NOTES = Path(__file__).resolve().parent / "card_notes.md"
 _CORRECTIONS = _ROOT / "data" / "corrections.jsonl"
 _MODELS = ("default", "baseline")
+_FAST = "fast"
 _N_TEACHERS = 3
-_UNLABELLED_WORDS = range(6, 46)
+_LESSON_WORDS = range(6, 46)
 
 
 @dataclass(frozen=True)
@@ -98,36 +104,48 @@ def _corrected(labelled: Examples) -> Examples:
 
 
 def _read_unlabelled(path: Path) -> list[str]:
-    """Read every second sentence, but for headings and those too long to be worth their time."""
     if not path.is_file():
         return []
     with gzip.open(path, "rt", encoding="utf-8") as lines:
-        texts = [json.loads(line)["text"] for line in lines]
-    return [text for text in texts[::2] if len(text.split()) in _UNLABELLED_WORDS]
+        return [json.loads(line)["text"] for line in lines]
 
 
-def make(name: str, recipe: TrainConfig, corpus: Corpus, output: Path, **options: Any) -> None:
-    """Train one model and print its scores."""
+@contextlib.contextmanager
+def bar(name: str) -> Iterator[Callable[[Progress], None]]:
+    """Show how far the making of a model is."""
     columns = (
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns) as bar:
-        task = bar.add_task(name, total=None)
+    with ProgressBar(*columns) as shown:
+        task = shown.add_task(name, total=None)
 
-        def show(progress: TrainingProgress) -> None:
+        def show(progress: Progress) -> None:
             dev = (
                 "" if progress.dev_macro_f1 is None else f"dev macro-F1 {progress.dev_macro_f1:.3f}"
             )
-            bar.update(
+            shown.update(
                 task,
                 total=progress.n_steps,
                 completed=progress.step,
                 description=f"{name}, epoch {progress.epoch:.1f} {dev}",
             )
 
+        yield show
+
+
+def print_scores(name: str, evaluations: Mapping[str, Evaluation]) -> None:
+    """Print the macro-F1 on every set."""
+    for split, scores in evaluations.items():
+        f1 = scores.macro_f1
+        print(f"{name} {split}: {f1.value:.3f} [{f1.interval.low:.3f}, {f1.interval.high:.3f}]")
+
+
+def make(name: str, recipe: TrainConfig, corpus: Corpus, output: Path, **options: Any) -> None:
+    """Train one model and print its scores."""
+    with bar(name) as show:
         model = train(
             corpus.training,
             recipe,
@@ -137,9 +155,26 @@ def make(name: str, recipe: TrainConfig, corpus: Corpus, output: Path, **options
             progress=show,
             **options,
         )
-    for split, scores in model.evaluations.items():
-        f1 = scores.macro_f1
-        print(f"{name} {split}: {f1.value:.3f} [{f1.interval.low:.3f}, {f1.interval.high:.3f}]")
+    print_scores(name, model.evaluations)
+
+
+def make_fast(corpus: Corpus, folder: Path) -> None:
+    """Give the default model its fast tier and print the scores of that."""
+    with bar("fast") as show:
+        tier = distil(
+            folder,
+            corpus.training,
+            corpus.unlabelled,
+            evaluation_sets=corpus.evaluation_sets,
+            progress=show,
+        )
+    print(f"fast passes on {tier.passed_on_share:.1%} of running text")
+    print_scores("fast", tier.evaluations)
+
+
+def lesson(unlabelled: Sequence[str]) -> list[str]:
+    """Return what teachers label: every second sentence, but for headings and very long ones."""
+    return [text for text in unlabelled[::2] if len(text.split()) in _LESSON_WORDS]
 
 
 def make_teachers(corpus: Corpus) -> list[Tagger]:
@@ -147,7 +182,7 @@ def make_teachers(corpus: Corpus) -> list[Tagger]:
     if not corpus.unlabelled:
         raise DataError(
             "there is no unlabelled.jsonl.gz beside labelled.jsonl for teachers to label; "
-            "--without-teachers goes without"
+            "--without-teachers goes without, and without a fast tier"
         )
     recipe = read_recipe(_RECIPES / "teacher.toml")
     rows = tuple(row for row in corpus.training if row.split != "test")
@@ -162,23 +197,32 @@ def make_teachers(corpus: Corpus) -> list[Tagger]:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(_MODELS)}")
+    names = (*_MODELS, _FAST)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(names)}")
     parser.add_argument("--corpus", type=Path, help="a folder with labelled.jsonl")
     parser.add_argument("--output", type=Path, default=_ROOT / "models", help="where to")
     parser.add_argument(
         "--without-teachers", action="store_true", help="train default on labels alone"
     )
     options = parser.parse_args()
-    if unknown := set(options.names) - set(_MODELS):
+    if unknown := set(options.names).difference(names):
         parser.error(f"no recipe {', '.join(sorted(unknown))}")
     try:
         corpus = read_corpus(find_labelled(options.corpus))
-        for name in options.names or _MODELS:
+        wanted = options.names or _MODELS
+        for name in _MODELS:
+            if name not in wanted:
+                continue
             recipe = read_recipe(_RECIPES / f"{name}.toml")
             teaching: dict[str, Any] = {}
             if name == "default" and not options.without_teachers:
-                teaching = {"teachers": make_teachers(corpus), "unlabelled": corpus.unlabelled}
+                teaching = {
+                    "teachers": make_teachers(corpus),
+                    "unlabelled": lesson(corpus.unlabelled),
+                }
             make(name, recipe, corpus, options.output / name, **teaching)
+        if corpus.unlabelled and not {"default", _FAST}.isdisjoint(wanted):
+            make_fast(corpus, options.output / "default")
     except DiplomacyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
