@@ -11,7 +11,7 @@ __all__ = [
     "models_part",
     "scores_part",
     "sentences_part",
-    "speed_part",
+    "spread_cell",
     "table",
     "thresholds_part",
     "wide_part",
@@ -182,33 +182,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
 
 
-def speed_part(speed: Mapping[str, Any]) -> str:
-    """Return how fast the model is beside other ways to run it, and how soon it answers.
-
-    Parameters
-    ----------
-    speed : mapping
-        ``results/speed.json``.
-    """
-    rows = [
-        [
-            row["name"],
-            _spread(row["sentences_per_second"], 0),
-            _spread(row["ratio_to_pipeline"], 1),
-        ]
-        for row in speed["throughput"]
-    ]
-    machine, tag = speed["machine"], speed["cold_start"]["tag"]
-    return (
-        table(["", "sentences per second", "times the pipeline"], rows)
-        + f"\nThe median of {speed['n_rounds']} rounds over {speed['n_sentences']:,} sentences in "
-        f"batches of {speed['batch_size']}, with the smallest and the largest, on "
-        f"{machine['n_cores']} cores ({machine['processor']}). All but the baseline have the same "
-        "fine-tuned weights. From a cold start, `diplomacy-nlp tag examples/summit.txt` takes "
-        f"{_spread(tag['seconds'], 2)} seconds and {tag['peak_mb']['median']:.0f} MB.\n"
-    )
-
-
 def sentences_part(sentences: Mapping[str, Any]) -> str:
     """Return how many hard cases the sentence splitters solve.
 
@@ -268,7 +241,8 @@ def _share(share: Mapping[str, Any]) -> str:
     return f"{share['n_solved']} of {share['n_cases']} ({low:.0f}–{high:.0f} %)"
 
 
-def _spread(spread: Mapping[str, float], n_digits: int) -> str:
+def spread_cell(spread: Mapping[str, float], n_digits: int) -> str:
+    """Return a median with the smallest and the largest, where they differ."""
     low, median, high = (f"{spread[key]:,.{n_digits}f}" for key in ("low", "median", "high"))
     return median if low == high else f"{median} ({low}–{high})"
 

@@ -2,16 +2,16 @@
 
 ::
 
-    python benchmarks/render.py            # the marked parts of documents, and the chart
+    python benchmarks/render.py            # the marked parts of documents, and the charts
     python benchmarks/render.py --check    # only says what is stale, with exit status 1
     python benchmarks/render.py --picture  # the picture of a tagged report too
 
 A part stands between ``<!-- begin generated: NAME -->`` and ``<!-- end generated: NAME -->``, where
-NAME is ``scores``, ``wide``, ``systems``, ``learning``, ``behaviour``, ``speed``, ``sentences``,
-``models``, ``thresholds`` or ``experiments``. Scores and thresholds come from the folders of the
-shipped models, the rest from ``results/``; what was not measured leaves its part empty. The chart
-names the hash of its numbers, and is stale when they change, not when another matplotlib would draw
-it otherwise.
+NAME is ``scores``, ``wide``, ``systems``, ``learning``, ``behaviour``, ``speed``,
+``speed-details``, ``scale``, ``sentences``, ``models``, ``thresholds`` or ``experiments``. Scores
+and thresholds come from the folders of the shipped models, the rest from ``results/``; what was not
+measured leaves its part empty. A chart names the hash of its numbers, and is stale when they
+change, not when another matplotlib would draw it otherwise.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,18 @@ from parts import (
     models_part,
     scores_part,
     sentences_part,
-    speed_part,
     thresholds_part,
     wide_part,
 )
 from quality_parts import learning_part, systems_part
+from scale_parts import scale_part
+from speed_parts import speed_details_part, speed_part
 
 from diplomacy_nlp import DataError, DiplomacyError
 from diplomacy_nlp.benchmark.results import QualityResults
-from diplomacy_nlp.benchmark.results_file import read_results
+from diplomacy_nlp.benchmark.results_file import read_results, read_speed
+from diplomacy_nlp.benchmark.speed_quality import SpeedQuality, speed_quality
+from diplomacy_nlp.benchmark.speed_results import SpeedResults
 
 __all__ = ["replace_parts", "stale_files", "thresholds_part"]
 
@@ -70,6 +74,7 @@ def stale_files(root: Path = _ROOT) -> dict[Path, str]:
     }
     points = root / "models" / "default" / "operating_points.json"
     quality = _quality_results(results / "quality.json")
+    speed = read_speed(results / "speed.json")
     parts = {
         "models": models_part(metrics),
         "scores": scores_part(metrics),
@@ -77,7 +82,9 @@ def stale_files(root: Path = _ROOT) -> dict[Path, str]:
         "systems": systems_part(quality),
         "learning": learning_part(quality),
         "behaviour": behaviour_part(_read_json_if_there(results / "behaviour.json")),
-        "speed": speed_part(_read_json(results / "speed.json")),
+        "speed": speed_part(speed, _read_json(results / "cold_start.json")),
+        "speed-details": speed_details_part(speed),
+        "scale": scale_part(_read_json_if_there(results / "scale.json")),
         "sentences": sentences_part(_read_json(results / "sentences.json")),
         "thresholds": thresholds_part(_read_json(points)),
         "experiments": experiments_part(_read_json(results / "experiments.json")),
@@ -90,8 +97,8 @@ def stale_files(root: Path = _ROOT) -> dict[Path, str]:
         document: replace_parts(_read(document), parts)
         for document in (readme, *sorted(root.glob("*/README.md")), *sorted(root.glob("docs/*.md")))
     }
-    chart = root / "docs" / "learning-curves.svg"
-    texts |= {} if quality is None or _is_fresh(chart, quality) else {chart: _chart(quality)}
+    if quality is not None:
+        texts |= _stale_charts(root / "docs", quality, speed)
     return {
         path: text
         for path, text in texts.items()
@@ -119,25 +126,47 @@ def _quality_results(path: Path) -> QualityResults | None:
     return read_results(path) if path.exists() else None
 
 
-def _hash_line(quality: QualityResults) -> str:
+def _stale_charts(folder: Path, quality: QualityResults, speed: SpeedResults) -> dict[Path, str]:
+    """Return the charts that show other numbers than these, drawn anew."""
+    kind, of_set = speed.kinds[-1], quality.sets[0]
+    points = speed_quality(speed, quality, kind, of_set)
+    curves, scatter = folder / "learning-curves.svg", folder / "speed-quality.svg"
+    charts = {}
+    if not _is_fresh(curves, numbers := _curve_numbers(quality)):
+        charts[curves] = _curves(quality) + _hash_line(numbers)
+    if points and not _is_fresh(scatter, numbers := [kind, of_set, *map(asdict, points)]):
+        charts[scatter] = _scatter(points, kind, of_set) + _hash_line(numbers)
+    return charts
+
+
+def _hash_line(numbers: Sequence[Any]) -> str:
     """Return the comment by which a chart says which numbers it shows."""
-    numbers = sorted(
+    return f"<!-- numbers {hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:16]} -->\n"
+
+
+def _is_fresh(chart: Path, numbers: Sequence[Any]) -> bool:
+    return chart.exists() and _read(chart).endswith(_hash_line(numbers))
+
+
+def _curve_numbers(quality: QualityResults) -> list[Any]:
+    return sorted(
         (run.cell.system, run.n_rows, run.cell.seed, name, run.scores[name]["macro_f1"]["value"])
         for run in quality.runs
         for name in quality.sets
     )
-    return f"<!-- numbers {hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:16]} -->\n"
 
 
-def _is_fresh(chart: Path, quality: QualityResults) -> bool:
-    return chart.exists() and _read(chart).endswith(_hash_line(quality))
-
-
-def _chart(quality: QualityResults) -> str:
+def _curves(quality: QualityResults) -> str:
     # Only here, since matplotlib takes long to import.
     from diplomacy_nlp.benchmark.chart import learning_curves
 
-    return learning_curves(quality, quality.sets) + _hash_line(quality)
+    return learning_curves(quality, quality.sets)
+
+
+def _scatter(points: Sequence[SpeedQuality], kind: str, of_set: str) -> str:
+    from diplomacy_nlp.benchmark.speed_chart import speed_quality_chart
+
+    return speed_quality_chart(points, kind, of_set)
 
 
 def replace_parts(text: str, parts: Mapping[str, str]) -> str:

@@ -449,3 +449,16 @@ def test_machine_and_versions() -> None:
         "diplomacy-nlp",
         "numpy",
     }
+
+
+@pytest.mark.usefixtures("fitted")
+def test_weights_are_scored_in_int8_and_in_fp32(words: Examples, tiny_model: Path) -> None:
+    data = BenchmarkData.of(words)
+    results = run_quality(data, models=[str(tiny_model)], systems=["gone"], sizes=(10,))
+    int8, fp32 = results.models
+    assert (int8.name, fp32.name) == (tiny_model.name, f"{tiny_model.name}, fp32")
+    assert int8.sha256 == fp32.sha256
+    for name in ("dev", "test"):
+        values = [model.scores[name]["macro_average_precision"]["value"] for model in (int8, fp32)]
+        assert values[0] > 0.9
+        assert values[0] == pytest.approx(values[1], abs=0.05)

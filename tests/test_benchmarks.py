@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import itertools
 import json
 import re
 import shutil
@@ -11,18 +10,21 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
+import fake_systems
 import pytest
-from made_up_results import made_up
+from made_up_results import made_up, made_up_speed
 
-from diplomacy_nlp import CORE, WIDE, Example, Examples, Tagger
-from diplomacy_nlp.benchmark.results_file import read_results, write_results
+from diplomacy_nlp import CORE, WIDE, Example, Examples
+from diplomacy_nlp.benchmark.results_file import read_results, read_speed, write_results
+from diplomacy_nlp.benchmark.speed_results import SpeedResults
+from diplomacy_nlp.benchmark.timing import Spread
 from diplomacy_nlp.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
+cold_start = importlib.import_module("cold_start")
 experiment_parts = importlib.import_module("experiment_parts")
 parts = importlib.import_module("parts")
 picture = importlib.import_module("picture")
@@ -30,107 +32,87 @@ quality = importlib.import_module("quality")
 quality_parts = importlib.import_module("quality_parts")
 render = importlib.import_module("render")
 speed = importlib.import_module("speed")
-timing = importlib.import_module("timing")
-
-PIPELINE = "transformers pipeline, fp32"
-OURS = "diplomacy_nlp, int8"
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    monkeypatch.setattr(timing, "_PAUSE_SECONDS", 0)
+speed_parts = importlib.import_module("speed_parts")
 
 
 def cost(seconds, peak_mb=100.0):
-    return timing.ProcessCost(timing.Spread.of([seconds]), timing.Spread.of([peak_mb]), 1)
+    return cold_start.ProcessCost(Spread.of([seconds]), Spread.of([peak_mb]), 1)
 
 
-def test_sentences_are_ours_shuffled_and_repeated():
-    written = [
-        json.loads(line)["text"]
-        for line in (ROOT / "data" / "written.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    sentences = speed.benchmark_sentences(len(written) + 8)
-    assert sentences == speed.benchmark_sentences(len(written) + 8)
-    assert sentences[:8] == sentences[-8:] != written[:8]
-    assert sorted(sentences[:-8]) == sorted(written)
-
-
-def test_rounds_are_interleaved_after_one_that_does_not_count():
-    calls = []
-    taggers = {name: lambda sentences, name=name: calls.append((name, sentences)) for name in "abc"}
-    clock = itertools.accumulate(itertools.cycle([1.0, 2.0]))
-    seconds = timing.time_rounds(taggers, ["x"] * 8, 3, clock=lambda: next(clock))
-    assert seconds == {name: [2.0] * 3 for name in "abc"}
-    assert "".join(name for name, _ in calls) == "abc" + "abc" + "bca" + "cab"
-    assert all(sentences == ["x"] * 8 for _, sentences in calls)
-
-
-def test_throughput_takes_ratios_within_a_round():
-    rows = speed.measure_throughput({OURS: [1.0, 4.0, 2.0], PIPELINE: [8.0, 8.0, 10.0]}, 100)
-    ours, pipeline = rows
-    assert (ours.name, ours.seconds) == (OURS, (1.0, 4.0, 2.0))
-    assert ours.sentences_per_second == timing.Spread(50.0, 25.0, 100.0)
-    assert ours.ratio_to_pipeline == timing.Spread(5.0, 2.0, 8.0)
-    assert pipeline.ratio_to_pipeline == timing.Spread(1.0, 1.0, 1.0)
+def test_a_process_is_measured_and_its_failure_told():
+    measured = cold_start.measure_process(["-c", "b'x' * 10**8"], 2)
+    assert measured.n_runs == 2
+    assert 0 < measured.seconds.low <= measured.seconds.median <= measured.seconds.high
+    assert measured.peak_mb.low > 100
+    with pytest.raises(subprocess.CalledProcessError):
+        cold_start.measure_process(["-c", "raise SystemExit(3)"], 1)
 
 
 def test_targets_are_limits_of_medians():
-    rows = speed.measure_throughput({OURS: [1.0], PIPELINE: [5.0]}, 8)
-    cold = {"tag": cost(1.4, 250.0), "help": cost(0.6), "import": cost(0.2)}
-    goals = {goal.name: goal for goal in speed.targets(rows, cold)}
-    assert goals["times the pipeline"].measured == 5.0
-    assert {name: goal.is_met for name, goal in goals.items()} == {
-        "times the pipeline": True,
-        "seconds of tag, cold": True,
-        "MB of tag, cold": False,
+    costs = {"tag": cost(1.4, 250.0), "help": cost(0.6), "import": cost(0.2)}
+    assert {target.name: target.is_met for target in cold_start.targets(costs)} == {
+        "seconds of tag": True,
+        "MB of tag": False,
         "seconds of --help": False,
         "seconds of import": True,
     }
 
 
-def test_a_process_is_measured_and_its_failure_told():
-    measured = timing.measure_process(["-c", "b'x' * 10**8"], 2)
-    assert measured.n_runs == 2
-    assert 0 < measured.seconds.low <= measured.seconds.median <= measured.seconds.high
-    assert measured.peak_mb.low > 100
-    with pytest.raises(subprocess.CalledProcessError):
-        timing.measure_process(["-c", "raise SystemExit(3)"], 1)
-
-
-def test_contestants_run_the_same_weights(monkeypatch):
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")  # else the pipeline would set it
-    sentences = speed.benchmark_sentences(8)
-    contestants = speed.contestants("default")
-    assert list(contestants) == [OURS, PIPELINE, "torch, sorted by length, fp32", "baseline"]
-    ours, pipeline, torch, baseline = (tag(sentences) for tag in contestants.values())
-    labels = [f"LABEL_{column}" for column in range(torch.shape[1])]
-    scores = [{row["label"]: row["score"] for row in rows} for rows in pipeline]
-    piped = np.array([[row[label] for label in labels] for row in scores])
-    np.testing.assert_allclose(piped, 1 / (1 + np.exp(-torch)), atol=1e-5)
-    assert ours.shape == baseline.shape == (8, len(Tagger.load().domains))
-
-
-def test_the_whole_benchmark_writes_its_results(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
-    monkeypatch.setattr(
-        speed, "cold_start", lambda *_: dict.fromkeys(("tag", "help", "import"), cost(0.1))
-    )
-    monkeypatch.setattr(
-        speed, "contestants", lambda _: {OURS: len, PIPELINE: sorted, "baseline": min}
-    )
-    output = tmp_path / "speed.json"
-    arguments = ["--sentences", "8", "--rounds", "2", "--output", str(output)]
-    assert speed.main(arguments) == 0
-    assert "Throughput" in capsys.readouterr().out
+def test_cold_starts_are_written(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(cold_start, "measure_process", lambda *_: cost(0.1))
+    output = tmp_path / "cold_start.json"
+    assert cold_start.main(["--output", str(output)]) == 0
+    assert "seconds of --help" in capsys.readouterr().out
     results = json.loads(output.read_text(encoding="utf-8"))
-    assert (results["n_sentences"], results["n_rounds"], results["batch_size"]) == (8, 2, 32)
-    assert [row["name"] for row in results["throughput"]] == [OURS, PIPELINE, "baseline"]
-    assert set(results["versions"]) >= {"python", "diplomacy-nlp", "torch", "transformers"}
-    assert results["threads"]["torch"] >= 1
-    published = json.loads((RESULTS / "speed.json").read_text(encoding="utf-8"))
-    assert published.keys() == results.keys()
-    assert parts.speed_part(results).count("\n") > 4
+    published = json.loads((RESULTS / "cold_start.json").read_text(encoding="utf-8"))
+    assert results.keys() == published.keys()
+    assert results["commands"].keys() == published["commands"].keys()
+
+
+def test_goals_are_ratios_of_medians():
+    goals = speed.goals(made_up_speed())
+    assert [(goal.system, goal.kind, goal.measured, goal.is_met) for goal in goals] == [
+        ("accurate", "labelled", 9.0, True),
+        ("accurate", "running", 9.0, True),
+        ("fast", "running", 5.0, True),
+    ]
+    assert speed.goals(SpeedResults({}, {"labelled": {}})) == ()
+
+
+def test_speed_is_measured_on_written_sentences(monkeypatch, tmp_path, capsys):
+    fake_systems.install(monkeypatch)
+    output, text = tmp_path / "speed.json", tmp_path / "news.txt"
+    text.write_text("Parliament met.\n")
+    options = ["--sentences", "8", "--rounds", "1", "--output", str(output)]
+    assert speed.main([*options, "--text", str(text)]) == 0
+    printed = capsys.readouterr().out
+    assert "fast, running sentences: 4.0 times accurate, at least 5 wanted: missed" in printed
+    assert read_speed(output).kinds == ("labelled", "running")
+    assert speed.main([*options, "--systems", "bert"]) == 1
+    assert "error: unknown system 'bert'" in capsys.readouterr().err
+
+
+def test_speed_parts_show_all_systems():
+    cold = {"commands": {"tag": dataclasses.asdict(cost(0.4, 147.0))}}
+    part = speed_parts.speed_part(made_up_speed(), cold)
+    lines = part.splitlines()
+    speeds = " 900 (800–1,000) | 9.0 (8.0–10.0) |"
+    assert lines[2] == f"| diplomacy_nlp, accurate |{speeds}{speeds}"
+    assert [line.split(" | ")[0] for line in lines[2:7]] == [
+        "| diplomacy_nlp, accurate",
+        "| diplomacy_nlp, fast",
+        "| transformers pipeline, fp32",
+        "| spaCy",
+        "| TF-IDF + logistic regression",
+    ]
+    assert "takes 0.40 seconds and 147 MB. Not timed: SetFit." in part
+    details = speed_parts.speed_details_part(made_up_speed())
+    assert "| spaCy | 60,000 | 1.0 | 1.0 |" in details
+    assert "| diplomacy_nlp, fast | 0.50 (0.25–0.75) | 150 |" in details
+    assert "20 billion multiply-adds a second in int8 and 10 in fp32" in details
+    assert "reaches 50 % of that peak" in details
+    assert "- transformers pipeline, fp32; spaCy: 2 cores (a chip); spacy 3.8.\n" in details
+    assert details.endswith("- Not timed: SetFit: not installed: setfit.\n")
 
 
 def test_published_numbers_are_fresh(capsys):
@@ -151,8 +133,10 @@ def repository(tmp_path):
     (tmp_path / "docs" / "guide.md").write_text(
         "<!-- begin generated: models -->\n<!-- end generated: models -->\n"
         "<!-- begin generated: learning -->\n<!-- end generated: learning -->\n"
+        "<!-- begin generated: speed-details -->\n<!-- end generated: speed-details -->\n"
     )
     write_results(tmp_path / "benchmarks" / "results" / "quality.json", made_up())
+    write_results(tmp_path / "benchmarks" / "results" / "speed.json", made_up_speed())
     return tmp_path
 
 
@@ -220,6 +204,8 @@ def test_a_changed_score_is_stale(repository):
         ),
         ("benchmarks/results/quality.json", "{}", "not the results of a quality benchmark"),
         ("benchmarks/results/speed.json", None, "speed.json: No such file"),
+        ("benchmarks/results/speed.json", "{}", "not the results of a speed benchmark"),
+        ("benchmarks/results/cold_start.json", None, "cold_start.json: No such file"),
         (
             "docs/more.md",
             "<!-- begin generated: sped -->\n<!-- end generated: sped -->",
@@ -265,18 +251,23 @@ def test_systems_are_shown_by_all_rows_and_the_curves_by_sizes(repository):
     assert "- SetFit: `epochs` 1; python 3.11.\n" in guide
 
 
-def test_the_chart_is_stale_when_its_numbers_change(repository):
+def test_a_chart_is_stale_when_its_numbers_change(repository):
     render.main([], repository)
-    chart = repository / "docs" / "learning-curves.svg"
-    drawn = chart.read_text(encoding="utf-8")
-    assert ">SetFit</text>" in drawn
-    # Another version of matplotlib may draw the same numbers otherwise.
-    chart.write_text(drawn.replace("<svg ", '<svg class="other" '), encoding="utf-8")
+    curves = repository / "docs" / "learning-curves.svg"
+    scatter = repository / "docs" / "speed-quality.svg"
+    for chart, name in ((curves, "SetFit"), (scatter, "accurate")):
+        drawn = chart.read_text(encoding="utf-8")
+        assert f">{name}</text>" in drawn
+        # Another version of matplotlib may draw the same numbers otherwise.
+        chart.write_text(drawn.replace("<svg ", '<svg class="other" '), encoding="utf-8")
     assert render.stale_files(repository) == {}
-    path = repository / "benchmarks" / "results" / "quality.json"
-    results = read_results(path)
-    write_results(path, dataclasses.replace(results, runs=results.runs[1:]))
-    assert chart in render.stale_files(repository)
+    results = repository / "benchmarks" / "results"
+    quality = read_results(results / "quality.json")
+    write_results(results / "quality.json", dataclasses.replace(quality, runs=quality.runs[1:]))
+    assert curves in render.stale_files(repository)
+    assert scatter not in render.stale_files(repository)
+    write_results(results / "speed.json", made_up_speed(["labelled"]))
+    assert scatter in render.stale_files(repository)
 
 
 def test_wide_part_counts_and_leaves_out_the_undefined():

@@ -129,8 +129,11 @@ class SetFit:
         "max_steps": 1000,
     }
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_steps: int | None = None) -> None:
         import setfit  # noqa: F401
+
+        if max_steps is not None:
+            self.settings = {**self.settings, "max_steps": max_steps}
 
     def fit(self, train: Examples, dev: Examples, seed: int) -> None:  # noqa: ARG002 (stops by steps)
         """Train on as many pairs as there are different ones, within the cap."""
@@ -167,6 +170,10 @@ class SetFit:
             list(texts), as_numpy=True, show_progress_bar=False
         )
         return log_odds(probabilities)
+
+    def save(self, folder: Path) -> None:
+        """Write what ``SetFitModel.from_pretrained`` loads."""
+        self._model.save_pretrained(str(folder))
 
 
 class Model2Vec:
@@ -208,6 +215,10 @@ class Model2Vec:
         probabilities[:, columns] = self._classifier.predict_proba(list(texts))
         return log_odds(probabilities)
 
+    def save(self, folder: Path) -> None:
+        """Write what ``StaticModelPipeline.from_pretrained`` loads."""
+        self._classifier.to_pipeline().save_pretrained(str(folder))
+
 
 class SpacyTextcat:
     """``textcat_multilabel`` as ``spacy init config`` sets it up for a CPU: a linear bag of words.
@@ -223,8 +234,11 @@ class SpacyTextcat:
         "max_steps": 4000,
     }
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_steps: int | None = None) -> None:
         import spacy  # noqa: F401
+
+        if max_steps is not None:
+            self.settings = {**self.settings, "max_steps": max_steps}
 
     def fit(self, train: Examples, dev: Examples, seed: int) -> None:
         """Train until dev is no longer tagged better, and keep the best step."""
@@ -261,6 +275,10 @@ class SpacyTextcat:
         """Return the logits of ``n`` sentences: float32 (n, d)."""
         scores = [doc.cats for doc in self._pipeline.pipe(texts)]
         return log_odds([[cats[name] for name in self._domains] for cats in scores])
+
+    def save(self, folder: Path) -> None:
+        """Write what ``spacy.load`` loads."""
+        self._pipeline.to_disk(folder)
 
 
 def _write_docs(path: Path, examples: Examples) -> None:

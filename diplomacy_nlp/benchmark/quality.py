@@ -30,7 +30,7 @@ from diplomacy_nlp.calibration import Calibration, Logits, fit_calibration
 from diplomacy_nlp.dataset import Examples
 from diplomacy_nlp.errors import ConfigError, DataError, MissingExtraError
 from diplomacy_nlp.evaluation import evaluate, evaluate_tags
-from diplomacy_nlp.model_files import find_model
+from diplomacy_nlp.model_files import TIERS, ModelConfig, find_model, read_model_config
 from diplomacy_nlp.recipe import TrainConfig
 from diplomacy_nlp.tagger import Tagger
 
@@ -240,13 +240,45 @@ def _scores(examples: Examples, logits: Logits, calibration: Calibration) -> dic
 
 
 def _score_model(model: str, data: BenchmarkData, store: _Store) -> None:
-    """Score a model that is there already, unless that was done."""
+    """Score the tiers of a model that is there already, and its weights in fp32, if not done."""
     folder = find_model(model)
-    name = Path(model).name
+    config = read_model_config(folder)
     sha256 = hashlib.sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
-    if any((done.name, done.sha256) == (name, sha256) for done in store.results.models):
-        return
-    tagger = Tagger.load(model, domains=data.train.domains.names)
     sets = {"dev": data.dev, **data.tests}
-    scores = {key: kept_scores(evaluate(tagger, rows)) for key, rows in sets.items()}
-    store.add_model(ModelScores(name, sha256, scores))
+    variants = [tier for tier in TIERS if tier in config.tiers]
+    variants += ["fp32"] if config.backend == "onnx" else []
+    for variant in variants:
+        name = Path(model).name + ("" if variant == "accurate" else f", {variant}")
+        if any((done.name, done.sha256) == (name, sha256) for done in store.results.models):
+            continue
+        tagger = _tagger(model, variant, data.train.domains.names)
+        scores = {key: kept_scores(evaluate(tagger, rows)) for key, rows in sets.items()}
+        store.add_model(ModelScores(name, sha256, scores))
+
+
+def _tagger(model: str, variant: str, names: Sequence[str]) -> Tagger:
+    if variant == "accurate":
+        return Tagger.load(model, domains=names)
+    if variant == "fast":
+        return Tagger.load(model, tier="fast", domains=names)
+    folder = find_model(model)
+    config = read_model_config(folder)
+    return Tagger(_Float32Backend(folder, config), config, domains=names)
+
+
+class _Float32Backend:
+    """An encoder's weights in torch, to see what int8 costs. It cuts long sentences off."""
+
+    def __init__(self, folder: Path, config: ModelConfig) -> None:
+        from diplomacy_nlp.encoders import restore_encoder
+
+        self._encoder = restore_encoder(folder, config)
+        self._config = config
+
+    def logits(self, sentences: Sequence[str]) -> Logits:
+        from diplomacy_nlp.encoders import torch_logits
+
+        logits = torch_logits(self._encoder, sentences, self._config.max_length_tokens)
+        n_domains = len(self._config.domains)
+        relations = logits[:, n_domains:] if self._config.has_relation else None
+        return Logits(logits[:, :n_domains], relations)

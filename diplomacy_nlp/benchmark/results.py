@@ -109,7 +109,8 @@ class ModelScores:
     Parameters
     ----------
     name : str
-        Of a shipped model, or of the folder.
+        Of a shipped model, or of the folder; followed by ``, fast`` for its fast tier, and by
+        ``, fp32`` for the weights of its accurate tier without int8.
     sha256 : str
         Of its list of checksums.
     scores : mapping of str to mapping
