@@ -2,14 +2,20 @@
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diplomacy_nlp.cli_options import DomainNames, Encoding, domain_names, warnings_as_lines
+from diplomacy_nlp.cli_options import (
+    DomainNames,
+    Encoding,
+    domain_names,
+    sentences_of,
+    warnings_as_lines,
+)
 from diplomacy_nlp.errors import ConfigError
+from diplomacy_nlp.processes import main_speaks
 
 if TYPE_CHECKING:
     from diplomacy_nlp.recipe import TrainConfig
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 
+@main_speaks()
 def train(
     data: Annotated[
         Path, typer.Argument(metavar="DATA", help="Labelled sentences: CSV, TSV, JSONL, Parquet.")
@@ -68,6 +75,8 @@ def train(
     from diplomacy_nlp.trainer import train as train_model
 
     settings = {"base_model": base_model, "n_epochs": epochs, "seed": seed}
+    if epochs is not None:
+        settings["min_steps"] = 0
     config = _train_config(recipe, settings, baseline=baseline)
     if config.architecture == "baseline" and (base_model or epochs is not None or resume):
         raise ConfigError("a baseline has no use for --base-model, --epochs or --resume")
@@ -85,7 +94,7 @@ def train(
                     teachers=[
                         Tagger.load(name, domains=examples.domains.names) for name in teachers or ()
                     ],
-                    unlabelled=_sentences_of(unlabelled or (), encoding),
+                    unlabelled=sentences_of(unlabelled or (), encoding),
                     resume=resume,
                     progress=progress,
                 )
@@ -96,14 +105,6 @@ def train(
     _print_scores(trained)
     typer.echo(f"The model is in {output}. Use it:", err=True)
     typer.echo(f"  diplomacy-nlp tag --model {shlex.quote(str(output))} FILE", err=True)
-
-
-def _sentences_of(inputs: Sequence[str], encoding: str) -> list[str]:
-    from diplomacy_nlp.documents import find_files, read_documents
-    from diplomacy_nlp.sentences import split_sentences
-
-    documents = read_documents(find_files(inputs), encoding=encoding)
-    return [s.text for document in documents for s in split_sentences(document.text)]
 
 
 def _train_config(

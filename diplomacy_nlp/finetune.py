@@ -1,6 +1,5 @@
 """Fine-tuning an encoder with transformers."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +12,19 @@ from diplomacy_nlp.calibration import Calibration, best_f1_threshold
 from diplomacy_nlp.dataset import Examples
 from diplomacy_nlp.domains import RELATIONS
 from diplomacy_nlp.errors import ConfigError, MissingExtraError
-from diplomacy_nlp.metrics import check_binary, macro_f1
+from diplomacy_nlp.metrics import macro_f1
+from diplomacy_nlp.processes import rank
+from diplomacy_nlp.progress import Progress
 from diplomacy_nlp.recipe import TrainConfig
 
 try:
     import torch
     from datasets import Dataset, concatenate_datasets
-    from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.utils.validation import check_is_fitted
     from torch import nn
     from transformers import (
         DataCollatorWithPadding,
         EarlyStoppingCallback,
         EvalPrediction,
-        PreTrainedModel,
         PrinterCallback,
         Trainer,
         TrainerCallback,
@@ -34,47 +32,18 @@ try:
         TrainerState,
         TrainingArguments,
     )
+    from transformers.trainer_pt_utils import LengthGroupedSampler
     from transformers.trainer_utils import get_last_checkpoint
 except ImportError as error:
     raise MissingExtraError("Training", "train") from error
 
-from diplomacy_nlp.encoders import (
-    Encoder,
-    load_encoder,
-    longest_window_tokens,
-    quiet_transformers,
-    torch_logits,
-)
+from diplomacy_nlp.encoders import Encoder, longest_window_tokens, quiet_transformers
+from diplomacy_nlp.objective import multitask_loss, parameter_groups
 
-__all__ = [
-    "FineTuneData",
-    "Progress",
-    "TransformerClassifier",
-    "fine_tune",
-]
+__all__ = ["FineTuneData", "fine_tune"]
 
 # Kernels are compiled for every new shape of a batch: a few lengths are faster than all of them.
 _LENGTH_MULTIPLE_TOKENS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a training run is.
-
-    Parameters
-    ----------
-    step, n_steps : int
-        Optimiser steps done and to do.
-    epoch : float
-        Passes over the rows done.
-    dev_macro_f1 : float or None
-        Of the last epoch, in [0, 1]; None before the first.
-    """
-
-    step: int
-    n_steps: int
-    epoch: float
-    dev_macro_f1: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +88,8 @@ def fine_tune(
     """Fine-tune an encoder, whose weights it changes.
 
     With ``soft`` there is one pass over a mixture, in which every row of ``train`` stands
-    ``n_epochs`` times and every row of ``soft`` once; an epoch is then an equal share of it.
+    ``n_epochs`` times and every row of ``soft`` once; an epoch is then an equal share of it. Where
+    there are so few rows that ``min_steps`` asks for more passes, an epoch is several of them.
 
     Parameters
     ----------
@@ -153,12 +123,16 @@ def fine_tune(
         )
     n_domains = train.labels.shape[1]
     columns = list(selection_columns) or list(range(n_domains))
-    epochs_a_pass = 1 if soft is None else config.n_epochs
     rows = _tokenised(encoder, train, config)
-    if soft is not None:
+    if soft is None:
+        n_pass_steps = _ceil_divide(len(rows), config.batch_size)
+        n_passes = max(config.n_epochs, _ceil_divide(config.min_steps, n_pass_steps))
+        n_epoch_steps = n_pass_steps * _ceil_divide(n_passes, config.n_epochs)
+    else:
         rows = concatenate_datasets([rows] * config.n_epochs + [_tokenised(encoder, soft, config)])
-    n_epoch_steps = -(-len(rows) // config.batch_size) // epochs_a_pass
-    callbacks: list[TrainerCallback] = [_Report(progress, epochs_a_pass)] if progress else []
+        n_passes = 1
+        n_epoch_steps = _ceil_divide(len(rows), config.batch_size * config.n_epochs)
+    callbacks: list[TrainerCallback] = [_Report(progress, n_epoch_steps)] if progress else []
     if dev is not None:
         callbacks.append(EarlyStoppingCallback(config.patience_epochs))
     with quiet_transformers():
@@ -166,13 +140,7 @@ def fine_tune(
             recipe=config,
             n_domains=n_domains,
             model=encoder.model,
-            args=_arguments(
-                config,
-                checkpoints,
-                n_passes=config.n_epochs // epochs_a_pass,
-                n_epoch_steps=n_epoch_steps,
-                has_dev=dev is not None,
-            ),
+            args=_arguments(config, checkpoints, n_passes, n_epoch_steps, has_dev=dev is not None),
             data_collator=DataCollatorWithPadding(
                 encoder.tokenizer, pad_to_multiple_of=_LENGTH_MULTIPLE_TOKENS
             ),
@@ -187,6 +155,10 @@ def fine_tune(
     # The Trainer leaves its autocast around the model; what is exported must be fp32.
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     return Encoder(model.to("cpu").eval(), encoder.tokenizer)
+
+
+def _ceil_divide(dividend: int, divisor: int) -> int:
+    return -(-dividend // divisor)
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
@@ -215,68 +187,39 @@ class _Trainer(Trainer):  # type: ignore[misc]
         self.optimizer = torch.optim.AdamW(groups, fused=True)
         return self.optimizer
 
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> "_RowOrder":
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        return _RowOrder(self.recipe, [len(tokens) for tokens in rows["input_ids"]])
 
-def multitask_loss(
-    logits: torch.Tensor, labels: torch.Tensor, n_domains: int, config: TrainConfig
-) -> torch.Tensor:
-    """Return the domains' binary and the relation's three-way cross-entropy, weighed.
 
-    Parameters
-    ----------
-    logits : Tensor of float32, (n, d) or (n, d + 3)
-    labels : Tensor of float32, (n, d + 3)
-        The probability of each domain, then that of each relation; zeros where it is unknown.
-    n_domains : int
-        ``d``.
-    config : TrainConfig
-        Its label smoothing and the relation's weight.
+class _RowOrder(LengthGroupedSampler):  # type: ignore[misc]
+    """Rows of like length together, otherwise at random, in another order each epoch.
+
+    It depends on nothing but the seed and the epoch, so that all processes come to the same.
     """
-    smoothing = config.label_smoothing
-    targets = labels[:, :n_domains] * (1 - smoothing) + smoothing / 2
-    loss = nn.functional.binary_cross_entropy_with_logits(logits[:, :n_domains], targets)
-    known = labels[:, n_domains:].sum(dim=1) > 0
-    if logits.shape[1] > n_domains and bool(known.any()):
-        loss = loss + config.relation_weight * nn.functional.cross_entropy(
-            logits[known, n_domains:], labels[known, n_domains:], label_smoothing=smoothing
-        )
-    return loss
 
+    def __init__(self, recipe: TrainConfig, lengths: list[int]) -> None:
+        super().__init__(recipe.batch_size, lengths=lengths, generator=torch.Generator())
+        self.seed = recipe.seed
+        self.set_epoch(0)
 
-def parameter_groups(model: PreTrainedModel, config: TrainConfig) -> list[dict[str, Any]]:
-    """Return AdamW's groups: each layer slower than the one above, no decay for vectors."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    body = f"{model.base_model_prefix}."
-    for name, parameter in model.named_parameters():
-        if name.startswith(body):
-            depth = _depth_from_top(name, model.config.num_hidden_layers)
-            rate = config.learning_rate * config.layer_decay**depth
-        else:
-            rate = config.learning_rate * config.head_learning_rate_factor
-        decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
-    return [
-        {"params": parameters, "lr": rate, "weight_decay": decay}
-        for (rate, decay), parameters in groups.items()
-    ]
-
-
-def _depth_from_top(name: str, n_layers: int) -> int:
-    """Return how many layers lie above a parameter: 0 at the top, all of them for embeddings."""
-    numbers = [int(part) for part in name.split(".") if part.isdigit()]
-    if numbers:
-        return n_layers - 1 - numbers[0]
-    return n_layers if "embedding" in name else 0
+    def set_epoch(self, epoch: int) -> None:
+        seed = np.random.default_rng([self.seed, epoch]).integers(2**32)
+        self.generator.manual_seed(int(seed))
 
 
 def _arguments(
-    config: TrainConfig, checkpoints: Path, *, n_passes: int, n_epoch_steps: int, has_dev: bool
+    config: TrainConfig, checkpoints: Path, n_passes: int, n_epoch_steps: int, *, has_dev: bool
 ) -> TrainingArguments:
     on_cpu = not torch.cuda.is_available()
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=n_passes,
+        # Of all processes together: they split each batch.
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=2 * config.batch_size,
+        accelerator_config={"split_batches": True},
+        ddp_find_unused_parameters=False,
         learning_rate=config.learning_rate,
         warmup_steps=config.warmup_share,
         lr_scheduler_type="linear",
@@ -284,7 +227,8 @@ def _arguments(
         bf16=config.precision == "bf16" or (config.precision == "auto" and _has_bf16(on_cpu)),
         use_cpu=on_cpu,
         dataloader_pin_memory=not on_cpu,
-        seed=config.seed,
+        # Of dropout, which is to differ between the parts of a batch.
+        seed=(config.seed + rank()) % 2**32,
         data_seed=config.seed,
         eval_strategy="steps" if has_dev else "no",
         eval_steps=n_epoch_steps,
@@ -299,6 +243,9 @@ def _arguments(
         report_to="none",
         disable_tqdm=True,
     )
+    # Several GPUs need as many processes: in one, the Trainer would multiply the batch by them.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def _has_bf16(on_cpu: bool) -> bool:
@@ -338,9 +285,9 @@ def _dev_metrics(prediction: EvalPrediction, columns: list[int]) -> dict[str, fl
 class _Report(TrainerCallback):  # type: ignore[misc]
     """Tells a caller how far the run is."""
 
-    def __init__(self, progress: Callable[[Progress], None], epochs_a_pass: int) -> None:
+    def __init__(self, progress: Callable[[Progress], None], n_epoch_steps: int) -> None:
         self.progress = progress
-        self.epochs_a_pass = epochs_a_pass
+        self.n_epoch_steps = n_epoch_steps
         self.dev_macro_f1: float | None = None
 
     def on_step_end(
@@ -350,7 +297,7 @@ class _Report(TrainerCallback):  # type: ignore[misc]
         control: TrainerControl,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        epoch = float(state.epoch or 0.0) * self.epochs_a_pass
+        epoch = state.global_step / self.n_epoch_steps
         self.progress(Progress(state.global_step, state.max_steps, epoch, self.dev_macro_f1))
 
     def on_evaluate(
@@ -362,69 +309,3 @@ class _Report(TrainerCallback):  # type: ignore[misc]
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         self.dev_macro_f1 = metrics["eval_macro_f1"]
-
-
-class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """An encoder fine-tuned for several labels at once, as a scikit-learn estimator.
-
-    Probabilities come from torch in fp32, uncalibrated, and tags are cut at one half;
-    :func:`diplomacy_nlp.train` is the way to a calibrated, quantised model folder.
-
-    Parameters
-    ----------
-    base_model, n_epochs, batch_size, learning_rate, max_length_tokens, precision, seed
-        As of :class:`diplomacy_nlp.TrainConfig`.
-
-    Attributes
-    ----------
-    classes_ : list of ndarray, d times [0, 1]
-        The labels of each column, as scikit-learn has them for several outputs.
-    encoder_ : Encoder
-        The fine-tuned encoder.
-    """
-
-    def __init__(
-        self,
-        base_model: str = TrainConfig.base_model,
-        n_epochs: int = TrainConfig.n_epochs,
-        batch_size: int = TrainConfig.batch_size,
-        learning_rate: float = TrainConfig.learning_rate,
-        max_length_tokens: int = TrainConfig.max_length_tokens,
-        precision: str = TrainConfig.precision,
-        seed: int = TrainConfig.seed,
-    ) -> None:
-        self.base_model = base_model
-        self.n_epochs = n_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.max_length_tokens = max_length_tokens
-        self.precision = precision
-        self.seed = seed
-
-    def fit(self, texts: Sequence[str], Y: npt.ArrayLike) -> "TransformerClassifier":  # noqa: N803
-        """Fine-tune on ``n`` sentences and their 0/1 labels, (n, d)."""
-        labels = check_binary(Y, "Y", 2)
-        if len(labels) != len(texts):
-            raise ValueError(f"Y has {len(labels)} rows for {len(texts)} texts")
-        config = TrainConfig(**self.get_params())
-        encoder = load_encoder(self.base_model, labels.shape[1], self.seed)
-        unknown = np.zeros((len(labels), len(RELATIONS)), dtype=np.float32)
-        data = FineTuneData(list(texts), labels.astype(np.float32), unknown)
-        with tempfile.TemporaryDirectory() as checkpoints:
-            self.encoder_ = fine_tune(encoder, data, None, config, Path(checkpoints))
-        self.classes_ = [np.array([0, 1])] * labels.shape[1]
-        return self
-
-    def decision_function(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the logits of ``n`` sentences: float32 (n, d)."""
-        check_is_fitted(self)
-        return torch_logits(self.encoder_, list(texts), self.max_length_tokens)
-
-    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the uncalibrated probabilities of ``n`` sentences: float32 (n, d)."""
-        logits = self.decision_function(texts)
-        return Calibration.identity(logits.shape[1]).probabilities(logits)
-
-    def predict(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Return 0/1 tags at a probability of one half: int64 (n, d)."""
-        return (self.decision_function(texts) >= 0).astype(np.int64)

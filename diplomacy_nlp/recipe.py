@@ -31,7 +31,10 @@ class TrainConfig:
     max_length_tokens : int
         Longest window of a sentence that the encoder reads, special tokens included.
     n_epochs : int
-        Passes over the training rows at most.
+        Epochs at most: passes over the training rows, but for ``min_steps``.
+    min_steps : int
+        With rows so few that the epochs make fewer steps than this, an epoch is as many passes as
+        it takes; 0 for one pass in any case.
     patience_epochs : int
         Stop after so many epochs without a better macro-F1 on dev.
     batch_size : int
@@ -72,6 +75,7 @@ class TrainConfig:
     base_model: str = MINILM
     max_length_tokens: int = 128
     n_epochs: int = 5
+    min_steps: int = 200
     patience_epochs: int = 2
     batch_size: int = 32
     learning_rate: float = 1e-4
@@ -94,7 +98,7 @@ class TrainConfig:
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("learning_rate", "head_learning_rate_factor"):
             self._require(name, getattr(self, name) > 0, "above 0")
-        for name in ("weight_decay", "relation_weight"):
+        for name in ("min_steps", "weight_decay", "relation_weight"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in ("warmup_share", "label_smoothing"):
             self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")

@@ -1,6 +1,5 @@
 import dataclasses
 import logging
-import math
 import os
 from pathlib import Path
 
@@ -8,24 +7,13 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from torch import nn
 
 from diplomacy_nlp import finetune
 from diplomacy_nlp.encoders import Encoder, load_encoder, torch_logits
 from diplomacy_nlp.errors import ConfigError
-from diplomacy_nlp.finetune import (
-    FineTuneData,
-    Progress,
-    TransformerClassifier,
-    fine_tune,
-    multitask_loss,
-    parameter_groups,
-)
+from diplomacy_nlp.finetune import FineTuneData, fine_tune
 from diplomacy_nlp.metrics import macro_f1
-from diplomacy_nlp.recipe import TrainConfig
+from diplomacy_nlp.progress import Progress
 
 N_STEPS_PER_EPOCH = 10
 
@@ -58,88 +46,6 @@ def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor])
     assert first.keys() == second.keys()
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
-
-
-class TestLoss:
-    logits = torch.tensor([[2.0, -1.0, 0.5, 0.1, -0.3], [0.0, 3.0, -0.5, 1.0, 0.2]])
-    labels = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0, 0.0]])
-
-    def test_domains_and_relation(self, recipe):
-        recipe = dataclasses.replace(recipe, relation_weight=0.25, label_smoothing=0.0)
-        domains = [
-            math.log1p(math.exp(-2)),
-            math.log1p(math.exp(-1)),
-            math.log1p(math.exp(0)),
-            math.log1p(math.exp(-3)),
-        ]
-        relations = [
-            math.log(sum(math.exp(x) for x in (0.5, 0.1, -0.3))) + 0.3,
-            math.log(sum(math.exp(x) for x in (-0.5, 1.0, 0.2))) + 0.5,
-        ]
-        expected = np.mean(domains) + 0.25 * np.mean(relations)
-        loss = multitask_loss(self.logits, self.labels, 2, recipe)
-        assert loss.item() == pytest.approx(expected, rel=1e-6)
-
-    def test_unknown_relations_do_not_count(self, recipe):
-        labels = self.labels.clone()
-        labels[1, 2:] = 0
-        loss = multitask_loss(self.logits, labels, 2, recipe)
-        domains = multitask_loss(self.logits[:, :2], labels, 2, recipe)
-        first = nn.functional.cross_entropy(self.logits[:1, 2:], torch.tensor([2]))
-        assert loss.item() == pytest.approx(
-            (domains + recipe.relation_weight * first).item(), rel=1e-6
-        )
-
-    def test_no_known_relation(self, recipe):
-        labels = self.labels.clone()
-        labels[:, 2:] = 0
-        loss = multitask_loss(self.logits, labels, 2, recipe)
-        assert torch.equal(loss, multitask_loss(self.logits[:, :2], labels, 2, recipe))
-
-    def test_soft_labels(self, recipe):
-        labels = torch.tensor([[0.7, 0.2, 0.5, 0.3, 0.2], [0.1, 1.0, 0.0, 0.6, 0.4]])
-        loss = multitask_loss(self.logits, labels, 2, recipe)
-        p = torch.sigmoid(self.logits[:, :2])
-        domains = -(labels[:, :2] * p.log() + (1 - labels[:, :2]) * (1 - p).log()).mean()
-        relations = -(labels[:, 2:] * self.logits[:, 2:].log_softmax(1)).sum(1).mean()
-        expected = domains + recipe.relation_weight * relations
-        assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
-
-    def test_label_smoothing(self, recipe):
-        smooth = dataclasses.replace(recipe, label_smoothing=0.2)
-        loss = multitask_loss(self.logits[:, :2], self.labels, 2, smooth)
-        expected = nn.functional.binary_cross_entropy_with_logits(
-            self.logits[:, :2], torch.tensor([[0.9, 0.1], [0.1, 0.9]])
-        )
-        assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
-
-
-class TestParameterGroups:
-    @pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
-    def test_rates_by_depth(self, tmp_path, kind):
-        model = load_encoder(str(tiny.build_encoder(kind, tmp_path)), 6, 0).model
-        recipe = TrainConfig(
-            learning_rate=1e-3, head_learning_rate_factor=5.0, layer_decay=0.5, weight_decay=0.1
-        )
-        groups = parameter_groups(model, recipe)
-        names = {id(parameter): name for name, parameter in model.named_parameters()}
-        rates = {}
-        for group in groups:
-            for parameter in group["params"]:
-                name = names.pop(id(parameter))
-                rates[name] = group["lr"]
-                assert group["weight_decay"] == (0.1 if parameter.ndim > 1 else 0.0)
-        assert not names
-        for name, rate in rates.items():
-            if ".layer.1." in name or "pooler" in name:
-                assert rate == 1e-3
-            elif ".layer.0." in name:
-                assert rate == 5e-4
-            elif "embeddings" in name:
-                assert rate == 2.5e-4
-            else:
-                assert "classifier" in name
-                assert rate == 5e-3
 
 
 class TestFineTune:
@@ -253,6 +159,40 @@ class TestFineTune:
         resumed = fine_tune(encoder, train, dev, recipe, Path("checkpoints"))
         assert_same(weights(resumed), first_epoch)
 
+    def test_few_rows_are_passed_over_more_often(
+        self, encoder, train, dev, recipe, tmp_path, monkeypatch
+    ):
+        """Two steps a pass: ten passes for 20 steps, three of them an epoch."""
+        scores = []
+        monkeypatch.setattr(
+            finetune, "_dev_metrics", lambda *_: scores.append(1) or {"macro_f1": len(scores)}
+        )
+        few = dataclasses.replace(
+            train, texts=train.texts[:16], labels=train.labels[:16], relations=train.relations[:16]
+        )
+        recipe = dataclasses.replace(recipe, n_epochs=4, min_steps=19)
+        seen: list[Progress] = []
+        fine_tune(encoder, few, dev, recipe, tmp_path / "few", progress=seen.append)
+        assert [progress.dev_macro_f1 for progress in seen] == [
+            *[None] * 6, *[1] * 6, *[2] * 6, *[3] * 2
+        ]  # fmt: skip
+        assert [progress.epoch for progress in seen[5::6]] == [1, 2, 3]
+        assert len(scores) == 4
+
+        seen.clear()
+        recipe = dataclasses.replace(recipe, n_epochs=2)
+        fine_tune(encoder, train, None, recipe, tmp_path / "enough", progress=seen.append)
+        assert len(seen) == 2 * N_STEPS_PER_EPOCH
+
+    def test_patience_counts_the_longer_epochs(
+        self, encoder, train, dev, recipe, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(finetune, "_dev_metrics", lambda *_: {"macro_f1": 0.5})
+        recipe = dataclasses.replace(recipe, n_epochs=4, min_steps=80, patience_epochs=1)
+        seen: list[Progress] = []
+        fine_tune(encoder, train, dev, recipe, tmp_path, progress=seen.append)
+        assert len(seen) == 2 * 2 * N_STEPS_PER_EPOCH
+
     def test_without_dev_all_epochs_run(self, encoder, train, recipe, tmp_path):
         seen: list[Progress] = []
         fine_tune(encoder, train, None, recipe, tmp_path, progress=seen.append)
@@ -262,7 +202,7 @@ class TestFineTune:
     def test_learns_from_soft_labels(self, encoder, dev, recipe, words, tmp_path):
         """A row of ``soft`` is seen once, one of ``train`` in every epoch."""
         few = FineTuneData.of(words.where_split("train")[:8])
-        many = FineTuneData.of(tiny.word_examples(800, seed=1))
+        many = FineTuneData.of(tiny.word_examples(1600, seed=1))
         soft = dataclasses.replace(many, labels=np.clip(many.labels, 0.1, 0.9))
         seen: list[Progress] = []
         recipe = dataclasses.replace(recipe, n_epochs=4)
@@ -312,79 +252,3 @@ class TestFineTune:
         assert capfd.readouterr() == ("", "")
         assert not caplog.records
         assert dict(os.environ) == environment
-
-
-class TestTransformerClassifier:
-    @pytest.fixture
-    def classifier(self, tiny_encoder):
-        return TransformerClassifier(
-            base_model=str(tiny_encoder),
-            n_epochs=1,
-            batch_size=16,
-            learning_rate=3e-3,
-            max_length_tokens=16,
-            precision="float32",
-        )
-
-    @pytest.fixture
-    def labels(self, train):
-        return train.labels.astype(int)
-
-    def test_fit_predict(self, classifier, train, labels):
-        assert classifier.fit(train.texts, labels) is classifier
-        probabilities = classifier.predict_proba(train.texts)
-        assert probabilities.dtype == np.float32
-        assert probabilities.shape == labels.shape
-        assert ((probabilities >= 0) & (probabilities <= 1)).all()
-        np.testing.assert_array_equal(classifier.predict(train.texts), probabilities >= 0.5)
-        np.testing.assert_array_equal(classifier.classes_, [[0, 1]] * 3)
-        again = clone(classifier).fit(np.array(train.texts), labels.tolist())
-        np.testing.assert_array_equal(again.predict_proba(train.texts), probabilities)
-
-    def test_parameters_and_clone(self, classifier):
-        copied = clone(classifier)
-        assert copied is not classifier
-        assert copied.get_params() == classifier.get_params()
-        assert copied.set_params(seed=9).seed == 9
-        names = {field.name for field in dataclasses.fields(TrainConfig)}
-        assert set(copied.get_params()) < names
-        defaults = TrainConfig()
-        assert TransformerClassifier().get_params() == {
-            name: getattr(defaults, name) for name in copied.get_params()
-        }
-
-    def test_not_fitted(self, classifier):
-        for method in ("predict", "predict_proba", "decision_function"):
-            with pytest.raises(NotFittedError):
-                getattr(classifier, method)(["gas"])
-
-    @pytest.mark.parametrize(("n_domains", "scoring"), [(1, "average_precision"), (3, None)])
-    def test_cross_validation(self, classifier, train, labels, n_domains, scoring):
-        scores = cross_val_score(
-            classifier, train.texts[:40], labels[:40, :n_domains], scoring=scoring, cv=2
-        )
-        assert ((scores >= 0) & (scores <= 1)).all()
-
-    def test_grid_search(self, classifier, train, labels):
-        search = GridSearchCV(
-            classifier, {"learning_rate": [1e-6, 3e-3]}, scoring="average_precision", cv=2
-        )
-        search.fit(train.texts[:40], labels[:40])
-        assert search.predict(train.texts).shape == labels.shape
-        assert len(set(search.cv_results_["mean_test_score"])) == 2
-
-    @pytest.mark.parametrize(
-        ("labels", "message"),
-        [
-            (np.zeros(4), "Y must have 2 dimension"),
-            (np.full((4, 2), 2), "Y may hold only 0 and 1"),
-            (np.zeros((3, 2)), "Y has 3 rows for 4 texts"),
-        ],
-    )
-    def test_wrong_labels(self, classifier, labels, message):
-        with pytest.raises(ValueError, match=message):
-            classifier.fit(["gas"] * 4, labels)
-
-    def test_wrong_settings(self, classifier, train, labels):
-        with pytest.raises(ConfigError, match="n_epochs is 0"):
-            classifier.set_params(n_epochs=0).fit(train.texts, labels)

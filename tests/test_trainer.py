@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 import pytest
 import tiny
+import torch
 
-from diplomacy_nlp import __version__, export, trainer
+from diplomacy_nlp import __version__, export, fitting, trainer
 from diplomacy_nlp.calibration import Logits
 from diplomacy_nlp.charts import reliability_chart, risk_coverage_chart, standalone
 from diplomacy_nlp.dataset import Example, Examples
@@ -269,14 +270,26 @@ class TestParity:
         positives = np.flatnonzero(dev.labels[:, 1])[:n_wrong]
         int8[positives, 1] = -9.0  # below every negative, so that no threshold mends it
         int8[:, 2] = 0.0  # security is no default domain
-        fitted = trainer._Fitted(config, {}, self.Fixed(int8), {})
+        fitted = fitting.FittedModel(config, {}, self.Fixed(int8), {})
         if allowed:
-            scores = trainer._parity(plain, fitted, dev)
+            scores = fitting._parity(plain, fitted, dev)
             assert scores["torch_fp32_dev_macro_f1"] == 1.0
             assert 0.99 < scores["onnx_int8_dev_macro_f1"] <= 1.0
         else:
             with pytest.raises(TrainingError, match=r"int8 loses .* Nothing was written"):
-                trainer._parity(plain, fitted, dev)
+                fitting._parity(plain, fitted, dev)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU for torch here")
+class TestOnAGpu:
+    @pytest.mark.parametrize("precision", ["auto", "float32"])
+    def test_trains_and_says_so(self, tiny_encoder, words, tmp_path, precision):
+        recipe = tiny.recipe(tiny_encoder, precision=precision)
+        model = train(words, recipe, tmp_path / "model")
+        assert torch.cuda.max_memory_allocated() > 0
+        assert metrics_of(model.folder)["device"] == "gpu"
+        assert model.evaluations["test"].macro_f1.value > 0.8
+        assert Tagger.load(model.folder).predict(["gas"]).tolist() == [[True, False, False]]
 
 
 class TestBaseline:

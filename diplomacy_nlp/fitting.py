@@ -1,0 +1,209 @@
+"""Models in memory: fitted to a split, calibrated on its dev set, ready to be written."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from diplomacy_nlp.calibration import Calibration, Logits, fit_calibration
+from diplomacy_nlp.dataset import Examples
+from diplomacy_nlp.domains import RELATIONS
+from diplomacy_nlp.errors import DataError, TrainingError
+from diplomacy_nlp.metrics import macro_f1
+from diplomacy_nlp.model_files import ModelConfig
+from diplomacy_nlp.progress import Progress
+from diplomacy_nlp.recipe import TrainConfig
+from diplomacy_nlp.self_training import SoftLabels
+from diplomacy_nlp.splits import Split
+from diplomacy_nlp.tagger import Backend, open_backend
+
+if TYPE_CHECKING:
+    from diplomacy_nlp.encoders import Encoder
+
+__all__ = ["FittedModel", "export_encoder", "fit_baseline", "fit_encoder", "public_name"]
+
+# How much macro-F1 on dev int8 may lose against fp32; more where dev is too small to measure it.
+_PARITY_TOLERANCE = 0.005
+_PARITY_SENTENCES = 500
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A model in memory: what its folder will say and hold, and what came up on the way.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        With its calibration.
+    files : mapping of str to bytes
+        The weights, by the names of their files.
+    backend : Backend
+        The same weights, loaded.
+    notes : mapping of str to JSON types
+        For ``metrics.json``.
+    """
+
+    config: ModelConfig
+    files: Mapping[str, bytes]
+    backend: Backend
+    notes: Mapping[str, Any]
+
+
+def fit_baseline(split: Split, config: TrainConfig) -> FittedModel:
+    """Fit TF-IDF with logistic regression.
+
+    Raises
+    ------
+    DataError
+        The sentences are too few.
+    """
+    from diplomacy_nlp.baseline import BaselineClassifier
+
+    labels = split.train.labels
+    if _has_relation(split.train):
+        # Three more columns; a sentence of unknown relation has none of them.
+        relations = split.train.relations[:, None] == np.arange(len(RELATIONS))
+        labels = np.hstack([labels, relations])
+    try:
+        classifier = BaselineClassifier().fit(split.train.texts, labels)
+    except ValueError as error:  # no word stands in two sentences
+        raise DataError(f"{len(labels)} sentences are too few to learn from: {error}") from error
+    model_config = _model_config("skops", split, config)
+    return _calibrated(model_config, {"model.skops": classifier.to_bytes()}, split.dev)
+
+
+def fit_encoder(
+    split: Split,
+    soft: SoftLabels | None,
+    config: TrainConfig,
+    checkpoints: Path,
+    progress: Callable[[Progress], None] | None,
+) -> "Encoder":
+    """Fine-tune the recipe's encoder; every process of a run calls this.
+
+    Parameters
+    ----------
+    split : Split
+        Its train set is learned from, and its dev set picks the best epoch.
+    soft : SoftLabels or None
+        What teachers say of further sentences.
+    config : TrainConfig
+        The recipe.
+    checkpoints : Path
+        A folder that exists; with checkpoints in it, the run goes on from the last.
+    progress : callable or None
+        Called after every step.
+    """
+    from diplomacy_nlp.encoders import load_encoder
+    from diplomacy_nlp.finetune import FineTuneData, fine_tune
+
+    n_outputs = len(split.train.domains) + len(RELATIONS) * _has_relation(split.train)
+    return fine_tune(
+        load_encoder(config.base_model, n_outputs, config.seed),
+        FineTuneData.of(split.train),
+        FineTuneData.of(split.dev),
+        config,
+        checkpoints,
+        soft=None if soft is None else FineTuneData(soft.texts, soft.domains, soft.relations),
+        selection_columns=[split.train.domains.index(name) for name in config.default_domains],
+        progress=progress,
+    )
+
+
+def export_encoder(encoder: "Encoder", split: Split, config: TrainConfig) -> FittedModel:
+    """Quantise a fine-tuned encoder to int8, calibrate it, and compare it with torch in fp32.
+
+    Raises
+    ------
+    TrainingError
+        It cannot be exported, or int8 loses too much.
+    """
+    import torch
+
+    from diplomacy_nlp.encoders import torch_logits
+    from diplomacy_nlp.export import export_int8
+
+    encoder_config = encoder.model.config.to_dict()
+    encoder_config.pop("_name_or_path", None)  # a path of this machine
+    model_config = replace(
+        _model_config("onnx", split, config),
+        base_model=public_name(config.base_model),
+        max_length_tokens=config.max_length_tokens,
+        encoder=encoder_config,
+        special_tokens=dict(encoder.tokenizer.special_tokens_map),
+    )
+    files = {
+        "model.onnx": export_int8(encoder.model),
+        "tokenizer.json": encoder.tokenizer.backend_tokenizer.to_str().encode(),
+    }
+    fitted = _calibrated(model_config, files, split.dev)
+    plain = torch_logits(encoder, split.dev.texts, config.max_length_tokens)
+    parity = _parity(plain, fitted, split.dev)
+    device = "gpu" if torch.cuda.is_available() else "cpu"
+    return replace(fitted, notes={"parity": parity, "device": device})
+
+
+def public_name(base_model: str) -> str:
+    """Return an encoder's id, or the name of its folder without the path to it."""
+    return Path(base_model).name if Path(base_model).is_dir() else base_model
+
+
+def _has_relation(examples: Examples) -> bool:
+    return bool((examples.relations >= 0).any())
+
+
+def _model_config(backend: str, split: Split, config: TrainConfig) -> ModelConfig:
+    domains = split.train.domains
+    return ModelConfig(
+        backend=backend,
+        domains=domains,
+        default_domains=config.default_domains or domains.names,
+        has_relation=_has_relation(split.train),
+        calibration=Calibration.identity(len(domains)),
+    )
+
+
+def _calibrated(config: ModelConfig, files: Mapping[str, bytes], dev: Examples) -> FittedModel:
+    """Load the weights as a user will, and fit calibration and thresholds on dev."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in files.items():
+            Path(folder, name).write_bytes(data)
+        backend = open_backend(Path(folder), config)
+    calibration = fit_calibration(backend.logits(dev.texts), dev.labels, dev.relations)
+    return FittedModel(replace(config, calibration=calibration), files, backend, {})
+
+
+def _parity(plain: npt.NDArray[np.float32], fitted: FittedModel, dev: Examples) -> dict[str, float]:
+    """Compare int8 with torch on dev, each at its own best thresholds.
+
+    Raises
+    ------
+    TrainingError
+        int8 loses more than half a point of macro-F1 over the default domains; on a dev set of
+        fewer than 500 sentences, more than half a point times 500 over their number.
+    """
+    domains = fitted.config.domains
+    columns = [domains.index(name) for name in fitted.config.default_domains]
+    labels = dev.labels[:, columns]
+    n_domains = len(domains)
+
+    def score(logits: npt.NDArray[np.float32]) -> float:
+        calibration = fit_calibration(Logits(logits[:, columns]), labels)
+        return macro_f1(labels, calibration.tags(calibration.probabilities(logits[:, columns])))
+
+    scores = {
+        "torch_fp32_dev_macro_f1": score(plain[:, :n_domains]),
+        "onnx_int8_dev_macro_f1": score(fitted.backend.logits(dev.texts).domains),
+    }
+    loss = scores["torch_fp32_dev_macro_f1"] - scores["onnx_int8_dev_macro_f1"]
+    tolerance = _PARITY_TOLERANCE * max(1, _PARITY_SENTENCES / len(dev))
+    if loss > tolerance:
+        raise TrainingError(
+            f"int8 loses {100 * loss:.2f} points of macro-F1 on {len(dev)} dev sentences against "
+            f"fp32; {100 * tolerance:.2f} are allowed. Nothing was written"
+        )
+    return scores
