@@ -35,7 +35,7 @@ $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
 # pip 25.1 was the first to read dependency groups.
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[train,parquet,check,report]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[train,parquet,check,report,ray]' --group dev
 	touch $@ $(VENV)/.base
 
 clean:
