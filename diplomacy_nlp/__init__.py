@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diplomacy_nlp.dataset import Example, Examples
     from diplomacy_nlp.dataset_files import read_examples
     from diplomacy_nlp.dataset_writer import write_examples
+    from diplomacy_nlp.distillation import FastTier, distil
     from diplomacy_nlp.domains import CORE, RELATIONS, WIDE, Domain, DomainSet
     from diplomacy_nlp.errors import (
         ConfigError,
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
         ModelNotFoundError,
         TrainingError,
     )
+    from diplomacy_nlp.estimator import TransformerClassifier
     from diplomacy_nlp.evaluation import Evaluation, evaluate
-    from diplomacy_nlp.finetune import TransformerClassifier
+    from diplomacy_nlp.first_stage import DistilConfig
+    from diplomacy_nlp.progress import Progress
     from diplomacy_nlp.recipe import TrainConfig, read_recipe
     from diplomacy_nlp.sentences import Sentence, split_lines, split_sentences
     from diplomacy_nlp.splits import Split, split_examples
@@ -52,17 +55,20 @@ _MODULE_OF_NAME = {
     "DataError": "errors",
     "DataWarning": "errors",
     "DiplomacyError": "errors",
+    "DistilConfig": "first_stage",
     "Domain": "domains",
     "DomainSet": "domains",
     "Evaluation": "evaluation",
     "Example": "dataset",
     "Examples": "dataset",
+    "FastTier": "distillation",
     "Finding": "checks",
     "MissingExtraError": "errors",
     "ModelDamagedError": "errors",
     "ModelError": "errors",
     "ModelFormatError": "errors",
     "ModelNotFoundError": "errors",
+    "Progress": "progress",
     "RELATIONS": "domains",
     "Sentence": "sentences",
     "Split": "splits",
@@ -71,11 +77,12 @@ _MODULE_OF_NAME = {
     "TrainConfig": "recipe",
     "TrainedModel": "trainer",
     "TrainingError": "errors",
-    "TransformerClassifier": "finetune",
+    "TransformerClassifier": "estimator",
     "WIDE": "domains",
     "agreement": "annotators",
     "check": "checks",
     "compare": "comparison",
+    "distil": "distillation",
     "evaluate": "evaluation",
     "read_examples": "dataset_files",
     "read_recipe": "recipe",
@@ -98,17 +105,20 @@ __all__ = [
     "DataError",
     "DataWarning",
     "DiplomacyError",
+    "DistilConfig",
     "Domain",
     "DomainSet",
     "Evaluation",
     "Example",
     "Examples",
+    "FastTier",
     "Finding",
     "MissingExtraError",
     "ModelDamagedError",
     "ModelError",
     "ModelFormatError",
     "ModelNotFoundError",
+    "Progress",
     "Sentence",
     "Split",
     "TaggedSentence",
@@ -121,6 +131,7 @@ __all__ = [
     "agreement",
     "check",
     "compare",
+    "distil",
     "evaluate",
     "read_examples",
     "read_recipe",

@@ -330,7 +330,6 @@ def test_tag_writes_a_file(tmp_path: Path) -> None:
 
 @with_fake_tagger
 def test_tag_checks_the_output_before_it_reads(tmp_path: Path) -> None:
-    assert_fails(run("tag", SUMMIT, "-o", tmp_path), f"{tmp_path}: is a folder")
     assert_fails(run("tag", SUMMIT, "-o", tmp_path / "a/b"), f"{tmp_path}/a/b: there is no folder")
     text = tmp_path / "tags.csv"
     text.write_text("text\nGas.\n")
@@ -370,11 +369,11 @@ def test_tag_escapes_what_utf8_cannot_write(tmp_path: Path) -> None:
 def test_tag_shows_progress_to_a_person_who_sees_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[int | None] = []
+    seen: list[tuple[int, int | None]] = []
 
-    def watch(documents: Any, n_documents: int | None) -> Any:
-        seen.append(n_documents)
-        return contextlib.nullcontext(documents)
+    def watch(stream: Any, n_files: int, n_bytes: int | None, n_sentences: int) -> Any:
+        seen.append((n_files, n_bytes))
+        return contextlib.nullcontext(iter)
 
     monkeypatch.setattr("diplomacy_nlp.display.tagging_progress", watch)
     monkeypatch.setattr("diplomacy_nlp.output.is_terminal", lambda stream: stream is sys.stderr)
@@ -383,7 +382,7 @@ def test_tag_shows_progress_to_a_person_who_sees_nothing_else(
     assert seen == []
     run("tag", SUMMIT, "-")
     run("tag", tmp_path / "a.csv")
-    assert seen == [2, None]
+    assert seen == [(2, None), (1, 10)]
 
 
 def test_tag_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
