@@ -189,7 +189,8 @@ def _first_stage(fields: Any, n_domains: int) -> FirstStage | None:
     if fields is None:
         return None
     bands = FirstStage(*(tuple(float(bound) for bound in fields[side]) for side in ("low", "high")))
-    if not len(bands.low) == len(bands.high) == n_domains:
+    pairs = zip(bands.low, bands.high, strict=True)
+    if len(bands.low) != n_domains or not all(low <= high for low, high in pairs):
         raise ConfigError(f"the first stage has not one band for each of {n_domains} domains")
     return bands
 

@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from diplomacy_nlp.errors import (
 from diplomacy_nlp.model_files import (
     FORMAT_VERSION,
     SHIPPED_MODELS,
+    FirstStage,
     ModelConfig,
     check_replaceable,
     find_model,
@@ -39,7 +41,7 @@ CONFIG = ModelConfig(
     max_length_tokens=64,
     encoder={"model_type": "bert", "pad_token_id": 0},
     special_tokens={"pad_token": "[PAD]"},
-    tier="fast",
+    first_stage=FirstStage((-1.5, 1 / 3), (2.0, 1 / 3)),
 )
 FILES = {"model.onnx": b"weights", "tokenizer.json": b"{}", "README.md": b"# card\n"}
 
@@ -49,7 +51,16 @@ WRONG_TYPES = [
     for key, right in json.loads(CONFIG.to_json()).items()
     for value in (None, 7, -1.5, "7", [7], {"a": 7})
     if key != "library_version" and type(value) is not type(right)
-] + [("domains", [7]), ("default_domains", [7]), ("calibration", {"a": 7})]
+    if (key, value) != ("first_stage", None)  # the fast tier need not be there
+] + [
+    ("domains", [7]),
+    ("default_domains", [7]),
+    ("calibration", {"a": 7}),
+    ("first_stage", {"low": [0.0, 0.0]}),
+    ("first_stage", {"low": [0.0], "high": [0.0]}),
+    ("first_stage", {"low": [0.0, 1.0], "high": [0.0, 0.0]}),
+    ("first_stage", {"low": [0.0, math.nan], "high": [0.0, 0.0]}),
+]
 
 
 @pytest.fixture
@@ -167,6 +178,8 @@ class TestRead:
         seal(folder)
         if key == "library_version":
             assert read_model_config(folder) == CONFIG
+        elif key == "first_stage":
+            assert read_model_config(folder).tiers == ("accurate",)
         else:
             with pytest.raises(ModelFormatError):
                 read_model_config(folder)
@@ -199,7 +212,7 @@ class TestWrite:
 
     def test_replaces_an_older_model_whole(self, folder):
         (folder / "left over").write_text("of the older model")
-        newer = dataclasses.replace(CONFIG, tier="newer")
+        newer = dataclasses.replace(CONFIG, base_model="newer")
         write_model(folder, newer, {"model.onnx": b"newer"})
         assert read_model_config(folder) == newer
         names = sorted(path.name for path in folder.iterdir())
@@ -233,7 +246,7 @@ class TestWrite:
 
         monkeypatch.setattr(Path, method, fail)
         with pytest.raises(OSError, match="No space left"):
-            write_model(folder, dataclasses.replace(CONFIG, tier="newer"), FILES)
+            write_model(folder, dataclasses.replace(CONFIG, base_model="newer"), FILES)
         monkeypatch.undo()
         assert read_model_config(folder) == CONFIG
         assert {path.name for path in folder.parent.iterdir()} == {"model", ".model.old"}
