@@ -42,20 +42,14 @@ ODD_SENTENCES = [
 ]
 
 
-@pytest.fixture(scope="module", params=["tiny_model", "tiny_fast_model", "tiny_baseline"])
+@pytest.fixture(scope="module", params=["tiny_model", "tiny_baseline"])
 def folder(request):
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module")
 def backend(folder):
-    return opened(folder)
-
-
-def opened(folder):
-    """Return the folder's quickest tier."""
-    config = read_model_config(folder)
-    return open_backend(folder, config, tier=config.tiers[-1])
+    return open_backend(folder, read_model_config(folder))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +105,7 @@ class TestEveryBackend:
     def test_same_input_same_logits(self, backend, folder, words):
         first = together(backend.logits(words.texts))
         again = together(backend.logits(tuple(words.texts)))
-        anew = together(opened(folder).logits(words.texts))
+        anew = together(open_backend(folder, read_model_config(folder)).logits(words.texts))
         np.testing.assert_array_equal(first, again)
         np.testing.assert_array_equal(first, anew)
 

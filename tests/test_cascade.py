@@ -94,6 +94,16 @@ class TestOpenCascade:
         assert difference.max() < 0.1
         assert (fast.predict(words.texts) == accurate.predict(words.texts)).mean() > 0.95
 
+    def test_odd_sentences_and_the_same_answer_again(self, tiny_fast_model):
+        config = read_model_config(tiny_fast_model)
+        odd = ["", " \t\n", "\0", "😀", "lone \ud800 surrogate", "gas and trade " * 2_000]
+        first = open_cascade(tiny_fast_model, config, config.domains.names).logits(odd)
+        again = open_cascade(tiny_fast_model, config, config.domains.names).logits(odd)
+        assert first.domains.shape == (6, 3)
+        assert np.isfinite(first.domains).all()
+        np.testing.assert_array_equal(first.domains, again.domains)
+        np.testing.assert_array_equal(first.relations, again.relations)
+
     def test_only_the_domains_asked_for_have_to_be_sure(self, tiny_fast_model, words):
         config = read_model_config(tiny_fast_model)
         quick = open_cascade(tiny_fast_model, config, ["energy"])

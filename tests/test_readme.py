@@ -72,4 +72,8 @@ def test_make_targets_exist():
 def test_links_lead_somewhere():
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    for link in links:
+        path, _, heading = link.partition("#")
+        assert (ROOT / path).exists(), link
+        text = (ROOT / path).read_text(encoding="utf-8") if heading else ""
+        assert f"# {heading}" in text.lower() or not heading, link
