@@ -23,6 +23,8 @@ models: $(VENV)/.dev
 benchmarks: $(VENV)/.dev
 	$(BIN)/python benchmarks/sentences.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/render.py
 
 $(VENV)/bin/python:

@@ -24,7 +24,7 @@ from rich.table import Table
 from diplomacy_nlp.benchmark.machine import describe_machine, installed_versions
 from diplomacy_nlp.benchmark.timing import Spread
 
-__all__ = ["ProcessCost", "Target", "measure_process", "targets"]
+__all__ = ["ProcessCost", "Target", "measure_process", "run_process", "targets"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _COMMANDS = {
@@ -71,13 +71,13 @@ def measure_process(arguments: Sequence[str], n_runs: int) -> ProcessCost:
     CalledProcessError
         A run failed.
     """
-    runs = [_run_process(arguments) for _ in range(n_runs + 1)][1:]
+    runs = [run_process(arguments) for _ in range(n_runs + 1)][1:]
     seconds, peak_mb = zip(*runs, strict=True)
     return ProcessCost(Spread.of(seconds), Spread.of(peak_mb), n_runs)
 
 
-def _run_process(arguments: Sequence[str]) -> tuple[float, float]:
-    """Return the wall seconds and the peak memory of one run."""
+def run_process(arguments: Sequence[str]) -> tuple[float, float]:
+    """Return the wall seconds and the peak memory, in 10^6 bytes, of one run of Python."""
     command = [sys.executable, *arguments]
     # What is installed has its bytecode; the first run writes that of a checkout.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}

@@ -8,8 +8,9 @@
 
 A part stands between ``<!-- begin generated: NAME -->`` and ``<!-- end generated: NAME -->``, where
 NAME is ``scores``, ``wide``, ``systems``, ``learning``, ``behaviour``, ``speed``,
-``speed-details``, ``scale``, ``sentences``, ``models``, ``thresholds`` or ``experiments``. Scores
-and thresholds come from the folders of the shipped models, the rest from ``results/``; what was not
+``speed-details``, ``memory``, ``scale``, ``sentences``, ``models``, ``thresholds`` or
+``experiments``. Scores and
+thresholds come from the folders of the shipped models, the rest from ``results/``; what was not
 measured leaves its part empty. A chart names the hash of its numbers, and is stale when they
 change, not when another matplotlib would draw it otherwise.
 """
@@ -34,7 +35,7 @@ from parts import (
     wide_part,
 )
 from quality_parts import learning_part, systems_part
-from scale_parts import scale_part
+from scale_parts import memory_part, scale_part
 from speed_parts import speed_details_part, speed_part
 
 from diplomacy_nlp import DataError, DiplomacyError
@@ -84,6 +85,7 @@ def stale_files(root: Path = _ROOT) -> dict[Path, str]:
         "behaviour": behaviour_part(_read_json_if_there(results / "behaviour.json")),
         "speed": speed_part(speed, _read_json(results / "cold_start.json")),
         "speed-details": speed_details_part(speed),
+        "memory": memory_part(_read_json_if_there(results / "memory.json")),
         "scale": scale_part(_read_json_if_there(results / "scale.json")),
         "sentences": sentences_part(_read_json(results / "sentences.json")),
         "thresholds": thresholds_part(_read_json(points)),

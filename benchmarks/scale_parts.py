@@ -1,11 +1,11 @@
-"""What the generated part on clusters says."""
+"""What the generated parts on archives and clusters say."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from parts import spread_cell, table
 
-__all__ = ["hours_for", "scale_part"]
+__all__ = ["hours_for", "memory_part", "scale_part"]
 
 _N_SENTENCES = 1_000_000_000
 _NODES = (1, 4, 16, 64)
@@ -21,6 +21,34 @@ def hours_for(n_sentences: float, rate_per_worker: float, n_workers: int) -> flo
     34.72222222222222
     """
     return n_sentences / (rate_per_worker * n_workers) / 3600
+
+
+def memory_part(memory: Mapping[str, Any] | None) -> str:
+    """Return how much memory archives of some sizes took.
+
+    Parameters
+    ----------
+    memory : mapping or None
+        ``results/memory.json``; None where it was not measured.
+    """
+    if memory is None:
+        return ""
+    rows = [
+        [
+            run["tier"],
+            f"{run['n_sentences']:,}",
+            f"{run['peak_mb']:,.0f}",
+            f"{run['seconds']:,.0f}",
+            f"{run['n_sentences'] / run['seconds']:,.0f}",
+        ]
+        for run in memory["runs"]
+    ]
+    machine = memory["machine"]
+    return (
+        table(["tier", "sentences", "peak MB", "seconds", "sentences per second"], rows)
+        + "\nOne run each of the whole command, from JSON Lines to Parquet in parts, on "
+        f"{machine['n_cores']} cores ({machine['processor']}).\n"
+    )
 
 
 def scale_part(scale: Mapping[str, Any] | None) -> str:

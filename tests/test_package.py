@@ -82,6 +82,8 @@ EXCEPTIONS = {
     ("benchmarks/cold_start.py", "Spread"),
     ("benchmarks/cold_start.py", "describe_machine"),
     ("benchmarks/cold_start.py", "installed_versions"),
+    ("benchmarks/memory.py", "describe_machine"),
+    ("benchmarks/memory.py", "installed_versions"),
     ("benchmarks/scale.py", "Spread"),
     ("benchmarks/scale.py", "describe_machine"),
     ("benchmarks/scale.py", "installed_versions"),

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 scale = importlib.import_module("scale")
+memory = importlib.import_module("memory")
 scale_parts = importlib.import_module("scale_parts")
 
 
@@ -62,6 +63,20 @@ def test_the_part_says_what_a_billion_takes(results):
 
 def test_what_was_not_measured_says_nothing():
     assert scale_parts.scale_part(None) == ""
+    assert scale_parts.memory_part(None) == ""
+
+
+def test_memory_is_that_of_the_command(tmp_path):
+    pytest.importorskip("pyarrow")
+    output = tmp_path / "memory.json"
+    assert memory.main(["--runs", "fast:60,accurate:60", "--output", str(output)]) == 0
+    results = json.loads(output.read_text(encoding="utf-8"))
+    assert [run["tier"] for run in results["runs"]] == ["fast", "accurate"]
+    for run in results["runs"]:
+        assert 55 < run["n_sentences"] < 70
+        assert 50 < run["peak_mb"] < 700
+    part = scale_parts.memory_part(results)
+    assert f"| fast | {results['runs'][0]['n_sentences']} |" in part
 
 
 def test_folders_hold_as_many_sentences_as_asked_for(tmp_path):
