@@ -33,7 +33,7 @@ from diplomacy_nlp.progress import Progress
 from diplomacy_nlp.splits import Split, split_examples
 from diplomacy_nlp.tagged_examples import TaggedExamples, tag_examples
 from diplomacy_nlp.tagger import Tagger
-from diplomacy_nlp.threshold_search import find_operating_points
+from diplomacy_nlp.trainer import operating_points_of
 
 __all__ = ["FastTier", "distil"]
 
@@ -255,16 +255,9 @@ def _write(folder: Path, stages: _Stages, metrics: Mapping[str, Any], dev: Tagge
     """Write the folder anew, with what the tier adds to it."""
     kept = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     del kept["config.json"], kept["SHA256SUMS"]
-    points = find_operating_points(
-        dev.probabilities,
-        dev.labels,
-        dev.thresholds.tolist(),
-        dev.examples.domains.names,
-        groups=dev.examples.groups,
-    )
     files = {
         FIRST_STAGE_FILE: stages.weights,
-        FAST_OPERATING_POINTS_FILE: points.to_json().encode(),
+        FAST_OPERATING_POINTS_FILE: operating_points_of(dev),
         "metrics.json": (json.dumps(metrics, indent=2) + "\n").encode(),
         "README.md": with_fast_tier(kept["README.md"].decode(), metrics).encode(),
     }

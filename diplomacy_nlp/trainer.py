@@ -25,7 +25,7 @@ from diplomacy_nlp.tagged_examples import TaggedExamples, tag_examples
 from diplomacy_nlp.tagger import Tagger
 from diplomacy_nlp.threshold_search import find_operating_points
 
-__all__ = ["TrainedModel", "train"]
+__all__ = ["TrainedModel", "operating_points_of", "train"]
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _write(
     files = {
         "metrics.json": (json.dumps(metrics, indent=2) + "\n").encode(),
         "README.md": model_card(folder.name, fitted.config, metrics, card_notes).encode(),
-        OPERATING_POINTS_FILE: _operating_points(tagged["dev"]),
+        OPERATING_POINTS_FILE: operating_points_of(tagged["dev"]),
         **_pictures(_of_default_domains(tagged, fitted.config)),
     }
     write_model(folder, fitted.config, {**fitted.files, **files})
@@ -214,7 +214,8 @@ def _require_charts() -> None:
     import diplomacy_nlp.charts  # noqa: F401
 
 
-def _operating_points(dev: TaggedExamples) -> bytes:
+def operating_points_of(dev: TaggedExamples) -> bytes:
+    """Return what a model folder says of the thresholds that reach a goal on dev."""
     points = find_operating_points(
         dev.probabilities,
         dev.labels,
