@@ -1,6 +1,7 @@
 """The command ``distil``: a fast tier for a model folder."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,4 +70,4 @@ def distil(
         "like the unlabelled ones. Use it:",
         err=True,
     )
-    typer.echo(f"  diplomacy-nlp tag --tier fast --model {model} FILE", err=True)
+    typer.echo(f"  diplomacy-nlp tag --tier fast --model {shlex.quote(str(model))} FILE", err=True)

@@ -2,7 +2,8 @@
 
 A model folder holds ``config.json``, the weights (``model.onnx`` with ``tokenizer.json``, or
 ``model.skops``), ``metrics.json``, ``operating_points.json``, ``README.md`` and ``SHA256SUMS``; for
-its fast tier also ``first_stage.onnx``. Nothing in it is a pickle.
+its fast tier also ``first_stage.onnx`` and ``fast_operating_points.json``. Nothing in it
+is a pickle.
 """
 
 import hashlib

@@ -221,7 +221,7 @@ def main() -> int:
                     "unlabelled": lesson(corpus.unlabelled),
                 }
             make(name, recipe, corpus, options.output / name, **teaching)
-        if corpus.unlabelled and not {"default", _FAST}.isdisjoint(wanted):
+        if _FAST in wanted or ("default" in wanted and corpus.unlabelled):
             make_fast(corpus, options.output / "default")
     except DiplomacyError as error:
         print(f"error: {error}", file=sys.stderr)
