@@ -179,7 +179,8 @@ def _learn(
     said = encoder.logits(texts)
     is_held_out = np.random.default_rng(settings.seed).permutation(len(texts)) % _HELD_OUT == 0
     targets = _targets(encoder, config, texts, said, ~is_held_out, train, settings)
-    weights = export_first_stage(fit_first_stage(folder, config, targets, settings, progress))
+    net = fit_first_stage(folder, config, targets, settings, progress)
+    weights = export_first_stage(net, targets.token_ids)
     first = _load(weights, folder, config)
     held_out = [text for text, is_held in zip(texts, is_held_out, strict=True) if is_held]
     quick = first.logits(held_out)

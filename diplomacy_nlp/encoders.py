@@ -36,6 +36,7 @@ __all__ = [
     "minilm_folder",
     "quiet_transformers",
     "restore_encoder",
+    "token_ids",
     "torch_logits",
 ]
 
@@ -157,6 +158,14 @@ def longest_window_tokens(encoder: Encoder) -> int | None:
             first = 0 if module.padding_idx is None else module.padding_idx + 1
             return int(module.num_embeddings) - first
     return None
+
+
+def token_ids(encoder: Encoder, texts: Sequence[str], max_length_tokens: int) -> list[list[int]]:
+    """Return the word pieces of ``n`` sentences, of a long one the first window."""
+    pieces: list[list[int]] = encoder.tokenizer(
+        list(texts), truncation=True, max_length=max_length_tokens
+    )["input_ids"]
+    return pieces
 
 
 def torch_logits(

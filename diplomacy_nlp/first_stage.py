@@ -184,12 +184,20 @@ def fit_first_stage(
     return net
 
 
-def export_first_stage(net: FirstStageNet) -> bytes:
-    """Return a trained first stage as ONNX with int8 weights, with an encoder's in- and outputs."""
+def export_first_stage(net: FirstStageNet, token_ids: Sequence[Sequence[int]]) -> bytes:
+    """Return a trained first stage as int8 ONNX, with an encoder's in- and outputs.
+
+    Parameters
+    ----------
+    net : FirstStageNet
+        Trained.
+    token_ids : sequence of sequences of int
+        As of :func:`diplomacy_nlp.export.quantised`.
+    """
     exported = to_onnx(net.eval(), net.embeddings.num_embeddings)
     for node in exported.graph.node:
         del node.metadata_props[:]  # stack traces of the exporter, with local paths
-    return quantised(exported)
+    return quantised(exported, token_ids)
 
 
 def principal_embeddings(embeddings: torch.Tensor, dim: int) -> torch.Tensor:

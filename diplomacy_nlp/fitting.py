@@ -124,7 +124,7 @@ def export_encoder(encoder: "Encoder", split: Split, config: TrainConfig) -> Fit
     """
     import torch
 
-    from diplomacy_nlp.encoders import torch_logits
+    from diplomacy_nlp.encoders import token_ids, torch_logits
     from diplomacy_nlp.export import export_int8
 
     encoder_config = encoder.model.config.to_dict()
@@ -137,7 +137,9 @@ def export_encoder(encoder: "Encoder", split: Split, config: TrainConfig) -> Fit
         special_tokens=dict(encoder.tokenizer.special_tokens_map),
     )
     files = {
-        "model.onnx": export_int8(encoder.model),
+        "model.onnx": export_int8(
+            encoder.model, token_ids(encoder, split.train.texts, config.max_length_tokens)
+        ),
         "tokenizer.json": encoder.tokenizer.backend_tokenizer.to_str().encode(),
     }
     fitted = _calibrated(model_config, files, split.dev)

@@ -30,8 +30,8 @@ class OnnxBackend:
     """A fine-tuned encoder in ONNX.
 
     A sentence of more than ``config.max_length_tokens`` tokens is read in overlapping windows; each
-    domain takes its largest logit over them, the relation the mean. Activations are quantised batch
-    by batch, so that logits move a little with the sentences beside them.
+    domain takes its largest logit over them, the relation the mean. The logits of a sentence do not
+    depend on those beside it.
 
     Parameters
     ----------

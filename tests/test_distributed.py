@@ -63,9 +63,9 @@ def write_archive(folder: Path) -> Path:
     return folder
 
 
-def table_of_one_process(inputs: list[str], tmp_path: Path) -> "pa.Table":
+def table_of_one_process(inputs: list[str], tmp_path: Path, model="baseline") -> "pa.Table":
     path = tmp_path / "one.parquet"
-    tagger = Tagger.load("baseline")
+    tagger = Tagger.load(model)
     write_tagged(path, tag_documents(tagger, read_documents(find_files(inputs))), tagger, "parquet")
     return parquet.read_table(path)
 
@@ -264,6 +264,21 @@ class TestCluster:
         assert (parts.n_parts, parts.n_sentences) == (1, 0)
         expected = table_of_one_process([str(empty)], tmp_path)
         assert table_of_parts(output).schema.equals(expected.schema)
+
+    def test_rows_of_an_encoder_are_those_of_one_process(self, tmp_path, tiny_model):
+        inputs = [str(write_archive(tmp_path / "archive"))]
+        output = tmp_path / "tagged"
+        distributed.tag_files(inputs, str(output), model=tiny_model, n_workers=2)
+        tagged = table_of_parts(output)
+        expected = table_of_one_process(inputs, tmp_path, tiny_model)
+        assert tagged.schema.equals(expected.schema)
+        for name in expected.column_names:
+            found, wanted = tagged[name].to_pylist(), expected[name].to_pylist()
+            if pa.types.is_floating(expected[name].type):
+                # The same to the last digit on most processors.
+                assert found == pytest.approx(wanted, abs=0.005)
+            else:
+                assert found == wanted
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="holds the run by a named pipe")
     def test_a_worker_that_is_killed_costs_nothing(self, tmp_path):

@@ -11,7 +11,13 @@ import tiny
 import torch
 
 from diplomacy_nlp import export
-from diplomacy_nlp.encoders import Encoder, load_encoder, restore_encoder, torch_logits
+from diplomacy_nlp.encoders import (
+    Encoder,
+    load_encoder,
+    restore_encoder,
+    token_ids,
+    torch_logits,
+)
 from diplomacy_nlp.errors import TrainingError
 from diplomacy_nlp.export import dequantised_weights, export_int8
 from diplomacy_nlp.finetune import FineTuneData, fine_tune
@@ -33,7 +39,7 @@ def tuned(request, words, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def exported(tuned, tmp_path_factory):
+def exported(tuned, words, tmp_path_factory):
     """Return where the encoder stands in int8 and, as it was before that, in plain fp32."""
     folder = tmp_path_factory.mktemp("exported")
     before = {name: value.clone() for name, value in tuned.model.state_dict().items()}
@@ -45,7 +51,8 @@ def exported(tuned, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "quantize_dynamic", keep)
-        (folder / "int8.onnx").write_bytes(export_int8(tuned.model))
+        pieces = token_ids(tuned, words.where_split("train").texts, tiny.MAX_LENGTH_TOKENS)
+        (folder / "int8.onnx").write_bytes(export_int8(tuned.model, pieces))
     for name, value in tuned.model.state_dict().items():
         assert torch.equal(value, before[name]), f"the export changed {name}"
     return folder
@@ -117,6 +124,16 @@ class TestFile:
         plain, int8 = (len((exported / f"{n}.onnx").read_bytes()) for n in ("plain", "int8"))
         assert int8 < plain
 
+    def test_activations_have_constant_scales(self, exported):
+        graph = onnx.load(exported / "int8.onnx").graph
+        kinds = {node.op_type for node in graph.node}
+        assert not kinds & {"DynamicQuantizeLinear", "MatMulInteger"}
+        products = [node for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
+        # Two layers of four projections and two of the feed-forward network, and the head.
+        assert len(products) >= 13
+        constants = {weight.name for weight in graph.initializer}
+        assert {name for node in products for name in node.input[1:]} <= constants
+
     def test_no_local_path_and_no_stack_trace(self, exported):
         data = (exported / "int8.onnx").read_bytes()
         local = (Path.cwd(), Path.home(), sysconfig.get_paths()["purelib"], Path(onnx.__file__))
@@ -136,13 +153,13 @@ class TestExportInt8:
 
         monkeypatch.setattr(torch.onnx, "export", fail)
         with pytest.raises(TrainingError, match="cannot export this network to ONNX: no such op"):
-            export_int8(model)
+            export_int8(model, [[2, 3]])
 
     def test_the_exporter_gives_nothing(self, tiny_encoder, monkeypatch):
         model = load_encoder(str(tiny_encoder), 3, 0).model
         monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: None)
         with pytest.raises(TrainingError, match="no ONNX program"):
-            export_int8(model)
+            export_int8(model, [[2, 3]])
 
 
 def test_a_model_folder_comes_back_as_torch(tiny_model, words):

@@ -49,7 +49,7 @@ class TestFirstStageNet:
 
     def test_exported_in_int8_it_gives_nearly_the_same(self, net):
         ids, mask = padded(ROWS)
-        data = export_first_stage(net)
+        data = export_first_stage(net, ROWS)
         session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
         feeds = {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
         [logits] = session.run(["logits"], feeds)

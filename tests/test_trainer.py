@@ -44,7 +44,7 @@ def without_relations(examples, every=1):
 def ready_export(tiny_model, monkeypatch):
     """Spare the export: what comes out is the int8 model of another run on the same words."""
     data = (tiny_model / "model.onnx").read_bytes()
-    monkeypatch.setattr(export, "export_int8", lambda _: data)
+    monkeypatch.setattr(export, "export_int8", lambda *_: data)
     return data
 
 
@@ -223,7 +223,7 @@ class TestTrain:
         for weight in spoilt.graph.initializer:
             if "word_embeddings" in weight.name and weight.name.endswith("_quantized"):
                 weight.raw_data = bytes(len(weight.raw_data))  # every word is the same
-        monkeypatch.setattr(export, "export_int8", lambda _: spoilt.SerializeToString())
+        monkeypatch.setattr(export, "export_int8", lambda *_: spoilt.SerializeToString())
         with pytest.raises(TrainingError) as caught:
             train(words, tiny.recipe(tiny_encoder), folder)
         assert "points of macro-F1 on 80 dev sentences against fp32; 3.12 are allowed" in str(

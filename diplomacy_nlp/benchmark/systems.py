@@ -74,7 +74,7 @@ class FineTuned:
 
     def fit(self, train: Examples, dev: Examples, seed: int) -> None:
         """Fine-tune, export, and load what was exported."""
-        from diplomacy_nlp.encoders import load_encoder
+        from diplomacy_nlp.encoders import load_encoder, token_ids
         from diplomacy_nlp.export import export_int8
         from diplomacy_nlp.finetune import FineTuneData, fine_tune
 
@@ -100,7 +100,8 @@ class FineTuned:
             encoder=encoder.model.config.to_dict(),
         )
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "model.onnx").write_bytes(export_int8(encoder.model))
+            pieces = token_ids(encoder, train.texts, recipe.max_length_tokens)
+            Path(folder, "model.onnx").write_bytes(export_int8(encoder.model, pieces))
             encoder.tokenizer.backend_tokenizer.save(str(Path(folder, "tokenizer.json")))
             self._backend: Backend = open_backend(Path(folder), config)
 

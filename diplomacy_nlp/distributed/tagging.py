@@ -226,8 +226,7 @@ def _run(
     tagged = documents.map_batches(
         TagBatch,
         fn_constructor_args=tag_batch,
-        # All of a block, so that what is done again is done in the same batches.
-        batch_size=None,
+        batch_size=None,  # all of a block
         batch_format="pyarrow",
         compute=ActorPoolStrategy(size=n_taggers),
         num_cpus=1,
