@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from diplomacy_nlp.errors import MissingExtraError, TrainingError
 from diplomacy_nlp.export import dequantised_weights
-from diplomacy_nlp.model_files import SHIPPED_MODELS, ModelConfig, find_model, read_model_config
+from diplomacy_nlp.model_files import ModelConfig, own_model, read_model_config
 from diplomacy_nlp.recipe import MINILM
 
 try:
@@ -69,8 +69,8 @@ def load_encoder(base_model: str, n_outputs: int, seed: int) -> Encoder:
         There is no such encoder, or the installed one is not the original.
     """
     set_seed(seed)
-    if base_model in SHIPPED_MODELS or (Path(base_model) / "SHA256SUMS").is_file():
-        folder = find_model(base_model)
+    folder = own_model(base_model)
+    if folder is not None:
         return _with_new_head(restore_encoder(folder, read_model_config(folder)), n_outputs)
     source = minilm_folder() if base_model == MINILM else base_model
     try:

@@ -14,7 +14,7 @@ from diplomacy_nlp.dataset import Examples
 from diplomacy_nlp.domains import RELATIONS
 from diplomacy_nlp.errors import DataError, TrainingError
 from diplomacy_nlp.metrics import macro_f1
-from diplomacy_nlp.model_files import ModelConfig
+from diplomacy_nlp.model_files import ModelConfig, own_model, read_model_config
 from diplomacy_nlp.progress import Progress
 from diplomacy_nlp.recipe import TrainConfig
 from diplomacy_nlp.self_training import SoftLabels
@@ -131,7 +131,7 @@ def export_encoder(encoder: "Encoder", split: Split, config: TrainConfig) -> Fit
     encoder_config.pop("_name_or_path", None)  # a path of this machine
     model_config = replace(
         _model_config("onnx", split, config),
-        base_model=public_name(config.base_model),
+        base_model=_origin(config.base_model),
         max_length_tokens=config.max_length_tokens,
         encoder=encoder_config,
         special_tokens=dict(encoder.tokenizer.special_tokens_map),
@@ -147,6 +147,12 @@ def export_encoder(encoder: "Encoder", split: Split, config: TrainConfig) -> Fit
     parity = _parity(plain, fitted, split.dev)
     device = "gpu" if torch.cuda.is_available() else "cpu"
     return replace(fitted, notes={"parity": parity, "device": device})
+
+
+def _origin(base_model: str) -> str:
+    """Return the encoder that a run began with, be it by way of another model of this library."""
+    folder = own_model(base_model)
+    return public_name(base_model) if folder is None else read_model_config(folder).base_model
 
 
 def public_name(base_model: str) -> str:

@@ -34,6 +34,7 @@ __all__ = [
     "FirstStage",
     "ModelConfig",
     "find_model",
+    "own_model",
     "read_model_config",
     "write_model",
 ]
@@ -222,6 +223,14 @@ def find_model(model: str | Path) -> Path:
     raise ModelNotFoundError(
         f"no model folder {str(model)!r}. Shipped models: {', '.join(SHIPPED_MODELS)}"
     )
+
+
+def own_model(base_model: str) -> Path | None:
+    """Return the folder of a base model that is a model of this library itself, else None."""
+    if base_model in SHIPPED_MODELS:
+        return _shipped_folder(base_model)
+    folder = Path(base_model)
+    return folder if (folder / "SHA256SUMS").is_file() else None
 
 
 def _shipped_folder(name: str) -> Path:

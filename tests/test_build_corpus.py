@@ -348,6 +348,12 @@ def annotations() -> list[Row]:
 
 
 @pytest.fixture(scope="module")
+def doubted() -> list[Row]:
+    rows: list[Row] = build_corpus.read_rows(ROOT / "data" / "doubted.jsonl")
+    return rows
+
+
+@pytest.fixture(scope="module")
 def written() -> list[Row]:
     rows: list[Row] = build_corpus.read_rows(ROOT / "data" / "written.jsonl")
     return rows
@@ -365,10 +371,25 @@ def test_annotations_hold_pointers_and_no_sentence(annotations: list[Row]) -> No
     assert sum("start" not in row for row in annotations) == 17
 
 
-def test_labels_are_of_the_codebook(annotations: list[Row], written: list[Row]) -> None:
+def test_doubted_rows_hold_hashes_and_no_sentence(
+    doubted: list[Row], annotations: list[Row]
+) -> None:
+    keys = {"source", "doc", "sent", "domains", "relation", "split", "sha256"}
+    assert {frozenset(row) for row in doubted} == {frozenset(keys)}
+    hashes = {row["sha256"] for row in doubted}
+    assert len(hashes) == len(doubted)
+    assert not hashes & {row["sha256"] for row in annotations}
+    scored = {row["doc"] for row in annotations if row["split"] != "train"}
+    assert not scored & {row["doc"] for row in doubted}
+
+
+def test_labels_are_of_the_codebook(
+    annotations: list[Row], doubted: list[Row], written: list[Row]
+) -> None:
     assert {row["split"] for row in annotations} == set(SPLITS)
+    assert {row["split"] for row in doubted} == {"train"}
     assert {row["split"] for row in written} == {"train", "dev", "test"}
-    for row in [*annotations, *written]:
+    for row in [*annotations, *doubted, *written]:
         assert row["relation"] in RELATIONS
         assert row["domains"] == [name for name in WIDE.names if name in row["domains"]]
 
@@ -387,12 +408,20 @@ def table_row(name: str, rows: list[Row], splits: tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def test_readme_counts_are_those_of_the_files(annotations: list[Row], written: list[Row]) -> None:
+def test_readme_counts_are_those_of_the_files(
+    annotations: list[Row], doubted: list[Row], written: list[Row]
+) -> None:
     lines = (ROOT / "data" / "README.md").read_text(encoding="utf-8").splitlines()
     for source in {row["source"] for row in annotations}:
         of_source = [row for row in annotations if row["source"] == source]
         assert table_row(f"`{source}`", of_source, SPLITS) in lines
-    for rows, splits in ((annotations, SPLITS), (written, ("train", "dev", "test"))):
+    for source, n_rows in Counter(row["source"] for row in doubted).items():
+        assert f"| `{source}` | {n_rows:,} |" in lines
+    for rows, splits in (
+        (annotations, SPLITS),
+        (doubted, ()),
+        (written, ("train", "dev", "test")),
+    ):
         groups = {name: [row for row in rows if name in row["domains"]] for name in WIDE.names}
         groups["no domain"] = [row for row in rows if not row["domains"]]
         groups |= {name: [row for row in rows if row["relation"] == name] for name in RELATIONS}

@@ -1,8 +1,10 @@
 """How the shipped models are made, on a small corpus of the same form."""
 
 import gzip
+import hashlib
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -71,13 +73,13 @@ def run(labelled, corrections, distilled, monkeypatch, tmp_path):
     """Run the script with arguments, on the small corpus and recipes that take no time."""
     recipes = tmp_path / "recipes"
     recipes.mkdir()
-    for name in (*SHIPPED_MODELS, "teacher"):
+    for name in (*SHIPPED_MODELS, "teacher", "student"):
         (recipes / f"{name}.toml").write_text(
             f'architecture = "baseline"\ndefault_domains = {list(CORE.names)}\n'
         )
     monkeypatch.setattr(train_models, "_RECIPES", recipes)
     monkeypatch.setattr(train_models, "find_labelled", lambda _: labelled)
-    monkeypatch.setattr(train_models, "_TEACHERS", tmp_path / "teachers")
+    monkeypatch.setattr(train_models, "_BUILD", tmp_path / "build")
 
     def distil(folder, examples, unlabelled, *, evaluation_sets, progress):
         progress(Progress(1, 10, 0.1, None))
@@ -117,6 +119,20 @@ class TestCorpus:
     def test_teachers_label_a_part_of_the_unlabelled_sentences(self, corpus):
         assert corpus.unlabelled == list(UNLABELLED)
         assert train_models.lesson(corpus.unlabelled) == [UNLABELLED[2]]
+
+    def test_what_was_labelled_since_is_unlabelled_no_more(self, labelled, monkeypatch, tmp_path):
+        row = {"source": "s", "doc": "s:1", "sent": 0, "split": "train", "relation": "conflict"}
+        row |= {"domains": ["trade"], "sha256": hashlib.sha256(UNLABELLED[1].encode()).hexdigest()}
+        doubted = tmp_path / "doubted.jsonl"
+        doubted.write_text(json.dumps(row) + "\n")
+        monkeypatch.setattr(train_models, "_CORRECTIONS", Path(os.devnull))
+        monkeypatch.setattr(train_models, "_DOUBTED", doubted)
+        corpus = train_models.read_corpus(labelled)
+        assert corpus.unlabelled == [UNLABELLED[0], UNLABELLED[2]]
+        [example] = [row for row in corpus.training if row.text == UNLABELLED[1]]
+        assert example == Example(
+            UNLABELLED[1], {"trade"}, relation="conflict", split="train", group="s:1", source="s"
+        )
 
     def test_corrections(self, labelled, corrections):
         before = {row.id: row for row in train_models.read_corpus(labelled).training}
@@ -160,26 +176,36 @@ class TestMain:
             assert "## Licence" in card_notes
             progress(Progress(1, 10, 0.1, None))
             progress(Progress(2, 10, 0.2, 0.5))
-            made.append((output, recipe.seed, list(evaluation_sets), examples.splits, teaching))
+            made.append((output, recipe, list(evaluation_sets), examples.splits, teaching))
+            f1 = {"value": 0.9 if output.name == "student-1" else 0.8}
+            output.mkdir(parents=True)
+            metrics = {"scores": {"dev": {"macro_f1": f1}}}
+            (output / "metrics.json").write_text(json.dumps(metrics))
             return TrainedModel(output, {}, {})
 
         monkeypatch.setattr(train_models, "train", train)
-        monkeypatch.setattr(Tagger, "load", lambda folder, domains: (folder, domains))
-        (tmp_path / "teachers" / "seed-1").mkdir(parents=True)
+        monkeypatch.setattr(Tagger, "load", lambda folder, domains: (folder.name, domains))
+        build = tmp_path / "build"
+        (build / "teacher-1").mkdir(parents=True)
         assert run("--output", tmp_path) == 0
         sets = ["test_source", "written"]
         splits = {"train", "dev", "test", "test_source"}
-        teachers = [tmp_path / "teachers" / f"seed-{seed}" for seed in range(3)]
-        teaching = {
-            "teachers": [(folder, "wide") for folder in teachers],
-            "unlabelled": [UNLABELLED[2]],
-        }
-        assert made == [
-            (teachers[0], 0, [], {"train", "dev", "test_source"}, {}),
-            (teachers[2], 2, [], {"train", "dev", "test_source"}, {}),
-            (tmp_path / "default", 0, sets, splits, teaching),
+        unscored = splits - {"test"}
+
+        def taught_by(name):
+            teachers = [(f"{name}-{seed}", "wide") for seed in range(3)]
+            return {"teachers": teachers, "unlabelled": [UNLABELLED[2]]}
+
+        assert [(output, recipe.seed, *rest) for output, recipe, *rest in made] == [
+            *((build / f"teacher-{seed}", seed, [], unscored, {}) for seed in (0, 2)),
+            *(
+                (build / f"student-{seed}", seed, [], unscored, taught_by("teacher"))
+                for seed in range(3)
+            ),
+            (tmp_path / "default", 0, sets, splits, taught_by("student")),
             (tmp_path / "baseline", 0, sets, splits, {}),
         ]
+        assert made[-2][1].base_model == str(build / "student-1")
         assert distilled == [(tmp_path / "default", splits, list(UNLABELLED), sets)]
 
     def test_makes_the_fast_tier_alone(self, run, distilled, tmp_path, capsys):
@@ -190,7 +216,7 @@ class TestMain:
 
     def test_without_teachers(self, run, tmp_path):
         assert run("default", "--without-teachers", "--output", tmp_path / "models") == 0
-        assert not (tmp_path / "teachers").exists()
+        assert not (tmp_path / "build").exists()
         assert (tmp_path / "models" / "default" / "config.json").exists()
 
     def test_without_unlabelled_sentences(self, run, labelled, tmp_path, monkeypatch, capsys):
@@ -220,7 +246,7 @@ def test_calls_the_public_function():
 
 def test_recipes_are_those_of_the_shipped_models():
     recipes = {path.stem: read_recipe(path) for path in (ROOT / "training/recipes").glob("*.toml")}
-    assert set(recipes) == {*SHIPPED_MODELS, "teacher"}
+    assert set(recipes) == {*SHIPPED_MODELS, "teacher", "student"}
     assert {recipe.default_domains for recipe in recipes.values()} == {CORE.names}
     assert recipes["default"].base_model == MINILM
     assert [recipes[name].architecture for name in SHIPPED_MODELS] == ["transformer", "baseline"]

@@ -7,14 +7,17 @@
     python training/train_models.py fast                  # the fast tier of default alone
     python training/train_models.py default --output DIR  # elsewhere, to try a recipe
 
-The default model is a student: teachers trained with three seeds label sentences that nobody has,
-``unlabelled.jsonl.gz`` beside the labelled corpus. They are made first, in ``build/teachers``,
-unless they stand there already. From the same sentences the first stage of its fast tier learns.
+The default model is a student of students: teachers trained with three seeds label sentences that
+nobody has, ``unlabelled.jsonl.gz`` beside the labelled corpus; three students learn from them, and
+the default model, which goes on from the best student, from the students. Both generations are made
+first, in ``build/``, unless they stand there already. From the same sentences the first stage of
+the fast tier learns.
 """
 
 import argparse
 import contextlib
 import gzip
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,12 +47,13 @@ from diplomacy_nlp import (
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RECIPES = Path(__file__).resolve().parent / "recipes"
-_TEACHERS = _ROOT / "build" / "teachers"
+_BUILD = _ROOT / "build"
 _CARD_NOTES = Path(__file__).resolve().parent / "card_notes.md"
 _CORRECTIONS = _ROOT / "data" / "corrections.jsonl"
+_DOUBTED = _ROOT / "data" / "doubted.jsonl"
 _MODELS = ("default", "baseline")
 _FAST = "fast"
-_N_TEACHERS = 3
+_N_SEEDS = 3
 _LESSON_WORDS = range(6, 46)
 
 
@@ -68,19 +72,22 @@ def read_corpus(labelled_path: Path) -> Corpus:
     Parameters
     ----------
     labelled_path : Path
-        ``labelled.jsonl``; the written sentences come from ``data/``.
+        ``labelled.jsonl``, with ``unlabelled.jsonl.gz`` beside it or not; the written sentences
+        come from ``data/``.
     """
     labelled = _corrected(read_examples(labelled_path, domains=WIDE))
     written = read_examples(_ROOT / "data" / "written.jsonl", domains=WIDE)
+    unlabelled = _read_unlabelled(labelled_path.with_name("unlabelled.jsonl.gz"))
+    doubted, unlabelled = _labelled_since(unlabelled)
     # The test sets stay apart: one has the sources of train, the other is of another style.
-    rows = (*labelled.rows, *written.where_split("train"), *written.where_split("dev"))
+    rows = (*labelled.rows, *doubted, *written.where_split("train"), *written.where_split("dev"))
     return Corpus(
-        training=Examples(WIDE, rows, "labelled.jsonl, written.jsonl"),
+        training=Examples(WIDE, rows, "labelled.jsonl, doubted.jsonl, written.jsonl"),
         evaluation_sets={
             "test_source": labelled.where_split("test_source"),
             "written": written.where_split("test"),
         },
-        unlabelled=_read_unlabelled(labelled_path.with_name("unlabelled.jsonl.gz")),
+        unlabelled=unlabelled,
     )
 
 
@@ -101,6 +108,29 @@ def _corrected(labelled: Examples) -> Examples:
     if corrections:
         raise DataError(f"{_CORRECTIONS.name}: no sentence {', '.join(sorted(corrections))}")
     return Examples(labelled.domains, rows, labelled.source)
+
+
+def _labelled_since(unlabelled: Sequence[str]) -> tuple[list[Example], list[str]]:
+    """Part the unlabelled sentences that ``data/doubted.jsonl`` has labels of from the others."""
+    lines = _DOUBTED.read_text(encoding="utf-8").splitlines()
+    labels = {row["sha256"]: row for row in map(json.loads, lines)}
+    examples, others = [], []
+    for text in unlabelled:
+        row = labels.get(hashlib.sha256(text.encode()).hexdigest())
+        if row is None:
+            others.append(text)
+        else:
+            examples.append(
+                Example(
+                    text,
+                    frozenset(row["domains"]),
+                    relation=row["relation"],
+                    split=row["split"],
+                    group=row["doc"],
+                    source=row["source"],
+                )
+            )
+    return examples, others
 
 
 def _read_unlabelled(path: Path) -> list[str]:
@@ -177,21 +207,45 @@ def lesson(unlabelled: Sequence[str]) -> list[str]:
     return [text for text in unlabelled[::2] if len(text.split()) in _LESSON_WORDS]
 
 
-def make_teachers(corpus: Corpus) -> list[Tagger]:
-    """Train the teachers that are not there yet, and load them all."""
+def make_generation(name: str, corpus: Corpus, **teaching: Any) -> list[Path]:
+    """Train the models of a generation, one a seed, that are not there yet; return all folders."""
+    recipe = read_recipe(_RECIPES / f"{name}.toml")
+    rows = tuple(row for row in corpus.training if row.split != "test")
+    unseen = replace(corpus, training=replace(corpus.training, rows=rows), evaluation_sets={})
+    folders = [_BUILD / f"{name}-{seed}" for seed in range(_N_SEEDS)]
+    for seed, folder in enumerate(folders):
+        if not folder.exists():
+            make(folder.name, replace(recipe, seed=seed), unseen, folder, **teaching)
+    return folders
+
+
+def taught_by(folders: Sequence[Path], corpus: Corpus) -> dict[str, Any]:
+    """Return what ``train`` needs to learn from a generation."""
+    return {
+        "teachers": [Tagger.load(folder, domains="wide") for folder in folders],
+        "unlabelled": lesson(corpus.unlabelled),
+    }
+
+
+def dev_macro_f1(folder: Path) -> float:
+    """Return the macro-F1 of a model on dev."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    value: float = metrics["scores"]["dev"]["macro_f1"]["value"]
+    return value
+
+
+def make_default(corpus: Corpus, output: Path) -> None:
+    """Train the default model after both generations that it learns from."""
     if not corpus.unlabelled:
         raise DataError(
             "there is no unlabelled.jsonl.gz beside labelled.jsonl for teachers to label; "
             "--without-teachers goes without, and without a fast tier"
         )
-    recipe = read_recipe(_RECIPES / "teacher.toml")
-    rows = tuple(row for row in corpus.training if row.split != "test")
-    unseen = replace(corpus, training=replace(corpus.training, rows=rows), evaluation_sets={})
-    folders = [_TEACHERS / f"seed-{seed}" for seed in range(_N_TEACHERS)]
-    for seed, folder in enumerate(folders):
-        if not folder.exists():
-            make(f"teacher {seed}", replace(recipe, seed=seed), unseen, folder)
-    return [Tagger.load(folder, domains="wide") for folder in folders]
+    teachers = make_generation("teacher", corpus)
+    students = make_generation("student", corpus, **taught_by(teachers, corpus))
+    best = max(students, key=dev_macro_f1)
+    recipe = replace(read_recipe(_RECIPES / "default.toml"), base_model=str(best))
+    make("default", recipe, corpus, output, **taught_by(students, corpus))
 
 
 def main() -> int:
@@ -213,14 +267,12 @@ def main() -> int:
         for name in _MODELS:
             if name not in wanted:
                 continue
-            recipe = read_recipe(_RECIPES / f"{name}.toml")
-            teaching: dict[str, Any] = {}
             if name == "default" and not options.without_teachers:
-                teaching = {
-                    "teachers": make_teachers(corpus),
-                    "unlabelled": lesson(corpus.unlabelled),
-                }
-            make(name, recipe, corpus, options.output / name, **teaching)
+                make_default(corpus, options.output / name)
+            else:
+                alone = "teacher" if name == "default" else name
+                recipe = read_recipe(_RECIPES / f"{alone}.toml")
+                make(name, recipe, corpus, options.output / name)
         if _FAST in wanted or ("default" in wanted and corpus.unlabelled):
             make_fast(corpus, options.output / "default")
     except DiplomacyError as error:
