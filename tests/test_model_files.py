@@ -26,6 +26,7 @@ from diplomacy_nlp.model_files import (
     ModelConfig,
     check_replaceable,
     find_model,
+    own_model,
     read_model_config,
     write_model,
 )
@@ -266,6 +267,12 @@ class TestFind:
         monkeypatch.setattr(model_files, "__file__", str(tmp_path / "a" / "model_files.py"))
         with pytest.raises(ModelNotFoundError, match="'default' is missing; reinstall"):
             find_model("default")
+
+    def test_own_model(self, folder, tmp_path):
+        assert own_model(str(folder)) == folder
+        assert own_model("default") == find_model("default")
+        assert own_model(str(tmp_path)) is None
+        assert own_model("owner/name") is None
 
     def test_folder(self, folder):
         assert find_model(folder) == folder

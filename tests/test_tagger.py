@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import tiny
 from fakes import FAKE_CONFIG, FAKE_POINTS, KeywordBackend
 
 from diplomacy_nlp import tagger as tagger_module
@@ -107,6 +108,15 @@ class TestPredict:
         prediction = tagger.predict_all([])
         assert prediction.probabilities.shape == prediction.tags.shape == (0, 3)
         assert prediction.relation_probabilities.shape == (0, 3)
+
+    @pytest.mark.parametrize("tier", ["accurate", "fast"])
+    def test_the_shipped_model_says_the_same_of_a_sentence_in_any_company(self, tier):
+        tagger = Tagger.load("default", domains="wide", tier=tier)
+        texts = tiny.written_examples().texts[:60]
+        company = tagger.predict_proba(texts)
+        alone = np.vstack([tagger.predict_proba([text]) for text in texts])
+        # Equal on most processors; on others a sum in another order may round one step away.
+        np.testing.assert_allclose(alone, company, rtol=0, atol=0.02)
 
     def test_tag_agrees_with_predict(self, tiny_model, words):
         tagger = Tagger.load(tiny_model)

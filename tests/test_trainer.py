@@ -200,7 +200,8 @@ class TestTrain:
         config = read_model_config(model.folder)
         assert config.domains == domains
         assert not config.has_relation
-        assert config.base_model == tiny_model.name
+        assert config.base_model == read_model_config(tiny_model).base_model
+        assert metrics_of(model.folder)["recipe"]["base_model"] == tiny_model.name
         assert model.evaluations["test"].macro_f1.value > 0.8
         assert model.evaluations["test"].relation_macro_f1 is None
         tagger = Tagger.load(model.folder, domains=domains.names)
