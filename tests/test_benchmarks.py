@@ -299,11 +299,18 @@ def test_behaviour_part_sums_up():
 @pytest.fixture
 def corpus():
     rows = tuple(
-        Example(f"{word} {i} {name}", {name} if name in WIDE else (), split=split)
+        Example(
+            f"{word} {i} {name}",
+            {name} if name in WIDE else (),
+            split=split,
+            id=f"{split}-{i}-{name}",
+        )
         for split in ("train", "dev", "test", "test_source")
         for i, word in enumerate(["gas", "food", "talks"] * 20)
         for name in ("trade", "health", "none")
     )
+    rows += (Example("of doubted.jsonl", split="train"),)
+    rows += (Example("written later", split="train", id="w4712"),)
     labelled = Examples(WIDE, rows, "labelled.jsonl")
     return SimpleNamespace(
         training=labelled,
