@@ -227,9 +227,8 @@ class TestTrain:
         monkeypatch.setattr(export, "export_int8", lambda *_: spoilt.SerializeToString())
         with pytest.raises(TrainingError) as caught:
             train(words, tiny.recipe(tiny_encoder), folder)
-        assert "points of macro-F1 on 80 dev sentences against fp32; 3.12 are allowed" in str(
-            caught.value
-        )
+        assert "points of macro-F1 on 80 dev sentences against fp32, at least" in str(caught.value)
+        assert "0.50 are allowed" in str(caught.value)
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
     @pytest.mark.usefixtures("ready_export")
@@ -248,7 +247,7 @@ class TestTrain:
 
 
 class TestParity:
-    """The tolerance of half a point, wider where dev is too small to measure it."""
+    """The tolerance of half a point, beyond what chance may explain."""
 
     class Fixed:
         def __init__(self, domains):
