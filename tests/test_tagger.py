@@ -115,7 +115,7 @@ class TestPredict:
         texts = tiny.written_examples().texts[:60]
         company = tagger.predict_proba(texts)
         alone = np.vstack([tagger.predict_proba([text]) for text in texts])
-        # Equal where this was tried; elsewhere a sum in another order may round one step away.
+        # Equal where this was tried; elsewhere another order of sums may round a step away.
         np.testing.assert_allclose(alone, company, rtol=0, atol=0.02)
 
     def test_tag_agrees_with_predict(self, tiny_model, words):
