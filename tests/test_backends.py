@@ -25,7 +25,7 @@ from diplomacy_nlp.model_files import read_model_config
 from diplomacy_nlp.onnx_backend import _BATCH_TOKENS, OnnxBackend, _batches_by_length
 from diplomacy_nlp.tagger import open_backend
 
-# Of logits with a standard deviation of 2. Where this was tried they are the same to the last digit;
+# Of logits with a standard deviation of 2. Where this was tried, they are equal to the last digit;
 # elsewhere the same sums in another order may round one activation differently.
 BATCH_TOLERANCE = 0.02
 
