@@ -10,9 +10,12 @@ from diplomacy_nlp.cli_options import (
     AsJson,
     DomainNames,
     Encoding,
+    PrecisionGoal,
+    RecallGoal,
     Tier,
     TierName,
     domain_names,
+    goal,
     warnings_as_lines,
 )
 from diplomacy_nlp.errors import ConfigError, DataError
@@ -42,6 +45,8 @@ def evaluate(
     ] = None,
     tier: Tier = TierName.ACCURATE,
     domains: DomainNames = None,
+    precision: PrecisionGoal = None,
+    recall: RecallGoal = None,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only the sentences of this split.")
     ] = None,
@@ -54,7 +59,8 @@ def evaluate(
     """Measure how well a model tags labelled sentences.
 
     Intervals are 95 % bootstrap intervals that keep the sentences of a document together. With
-    --against, both models are scored on the same resampled documents and domains.
+    --against, both models are scored on the same resampled documents and domains, and --precision
+    and --recall set the thresholds of MODEL alone.
 
     Example: diplomacy-nlp evaluate default labels.csv --against baseline
     """
@@ -66,7 +72,13 @@ def evaluate(
 
         check_report_folder(report)
     name, other_name = _names(model, against, tier)
-    tagger = Tagger.load(model, tier=tier.value, domains=domain_names(domains))
+    tagger = Tagger.load(
+        model,
+        tier=tier.value,
+        domains=domain_names(domains),
+        precision=goal("--precision", precision),
+        recall=goal("--recall", recall),
+    )
     other = None if against is None else Tagger.load(against, domains=domain_names(domains))
     assessment = assess(
         tagger,

@@ -91,33 +91,34 @@ class Job:
         Raises
         ------
         ConfigError
-            The run there was another one.
+            The run there was another one, or another process is at it.
         DataError
             A text cannot be read, or a part not be written.
         """
         from diplomacy_nlp.archive import tag_into_parts
-        from diplomacy_nlp.run_folder import RunFolder
+        from diplomacy_nlp.run_folder import RunFolder, locked
 
         target, format_ = self.target, self.target.format_
         if target.path is None or format_ == "table":
             raise ConfigError("parts need a folder, and a format other than table")
         run = self._description(model) | options
-        folder = RunFolder(target.path, run, f".{format_}", resume=target.resume)
-        stream = self.read(
-            start=folder.position, skip=folder.pass_over if target.skip_errors else None
-        )
-        n_done = sum(part.n_sentences for part in folder.parts)
-        with self._watched(stream, folder.position.n_files, n_done) as watch:
-            tag_into_parts(
-                self.tagger,
-                stream,
-                folder,
-                format_,
-                splitter=self.splitter,
-                part_sentences=target.part_sentences,
-                relations=self.relations,
-                watch=watch,
+        with locked(target.path):
+            folder = RunFolder(target.path, run, f".{format_}", resume=target.resume)
+            stream = self.read(
+                start=folder.position, skip=folder.pass_over if target.skip_errors else None
             )
+            n_done = sum(part.n_sentences for part in folder.parts)
+            with self._watched(stream, folder.position.n_files, n_done) as watch:
+                tag_into_parts(
+                    self.tagger,
+                    stream,
+                    folder,
+                    format_,
+                    splitter=self.splitter,
+                    part_sentences=target.part_sentences,
+                    relations=self.relations,
+                    watch=watch,
+                )
         n_sentences = sum(part.n_sentences for part in folder.parts)
         n_documents = sum(part.n_documents for part in folder.parts)
         typer.echo(

@@ -1,13 +1,16 @@
 """A folder that a long run fills part by part, and in which it can be taken up again."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from diplomacy_nlp.documents import Position, Unreadable
 from diplomacy_nlp.errors import ConfigError, DataError
@@ -19,6 +22,7 @@ __all__ = [
     "Part",
     "RunFolder",
     "describe_inputs",
+    "locked",
     "total_bytes",
 ]
 
@@ -27,6 +31,7 @@ PROGRESS_FILE = "progress.json"
 ERRORS_FILE = "errors.jsonl"
 
 _FORMAT_VERSION = 1
+_LOCK_FILE = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,30 @@ class _Progress:
     n_errors_bytes: int = 0
     is_finished: bool = False
     parts: tuple[Part, ...] = ()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep every other process out of the folder of a run; made where it is missing.
+
+    The lock of a process that was killed is gone with it.
+
+    Raises
+    ------
+    ConfigError
+        Another process has it.
+    DataError
+        The folder cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path / _LOCK_FILE).acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(f"{path}: another process is filling it") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be a folder of parts: {error.strerror}") from error
+    with held:
+        yield
 
 
 class RunFolder:

@@ -64,11 +64,11 @@ class TestTiming:
                 calls.append((self._name, kind, number))
                 return Measurement(len(calls), (1.0,))
 
-        measured = take_turns({name: Noted(name) for name in "abc"}, ["x", "y"], 3)
+        measured = take_turns({name: Noted(name) for name in "abc"}, ["x", "y"], 3, pytest.fail)
         assert "".join(name for name, *_ in calls) == "abcabc" + "bcabca" + "cabcab"
         assert [number for *_, number in calls] == [0] * 6 + [1] * 6 + [2] * 6
         assert [one.seconds for one in measured["a"]["x"]] == [1, 9, 14]
-        assert take_turns({}, ["x"], 2) == {}
+        assert take_turns({}, ["x"], 2, pytest.fail) == {}
 
     def test_ratios_are_taken_within_a_round(self) -> None:
         rounds = [Measurement(seconds, (0.002, 0.004)) for seconds in (1.0, 4.0, 2.0)]
@@ -130,6 +130,15 @@ class TestWorker:
             assert 0 < min(measured.latencies) < measured.seconds
             peak_mb = process.finish()
         assert peak_mb is None or peak_mb > 50
+
+    def test_a_process_that_ended_says_so(self, tmp_path: Path) -> None:
+        sentences = tmp_path / "sentences.json"
+        sentences.write_text(json.dumps({"running": ["Gas."]}))
+        with SystemProcess("accurate", "default", sentences) as process:
+            process._process.kill()
+            process._process.wait()
+            with pytest.raises(RuntimeError, match="its process ended with"):
+                process.measure("running", 0)
 
     @pytest.mark.parametrize(
         ("name", "message"), [("accurate", "nowhere"), ("no-such-system", "KeyError")]
@@ -236,6 +245,16 @@ class TestRun:
         assert "python" in run.versions
         assert run.roofline is not None
         assert 0 < run.roofline.share["labelled"] < 1
+
+    def test_what_fails_in_a_round_is_passed_over(
+        self, labelled: Examples, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(fake_systems.N_ROUNDS, "pipeline", 2)
+        results = run_speed(labelled, n_sentences=8, n_rounds=3)
+        [run] = results.runs
+        assert [s.name for s in run.systems] == ["accurate", "fast", "baseline"]
+        assert results.not_run["pipeline"] == "its process ended with -9: nothing said"
+        assert run.systems[0].timings["labelled"].ratio_to_pipeline is None
 
     def test_another_environment_adds_to_the_file(
         self, labelled: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -82,6 +82,20 @@ def test_seed_and_replicates(labels: Path, fake_tagger: Tagger) -> None:
     assert run("default", labels, "--seed", "-1").exit_code == 2
 
 
+def test_a_goal_sets_the_thresholds(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def load(_: str, *, precision: object, recall: object, **options: object) -> Tagger:
+        asked.update(precision=precision, recall=recall)
+        return fakes.load_fake_tagger(**options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Tagger, "load", staticmethod(load))
+    result = run("default", labels, "--precision", "0.9", "--recall", "trade=0.95")
+    assert result.exit_code == 0, result.output
+    assert asked == {"precision": 0.9, "recall": {"trade": 0.95}}
+    assert_fails(run("default", labels, "--recall", "x"), "--recall 'x' is neither a number", 2)
+
+
 @pytest.mark.usefixtures("two_taggers")
 def test_against_another(labels: Path) -> None:
     printed = run("default", labels, "--against", "models/none").stdout

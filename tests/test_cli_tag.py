@@ -33,8 +33,15 @@ def assert_fails(result: Result, message: str, exit_code: int = 2) -> None:
     assert result.stdout == ""
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+def content(folder: Path) -> dict[str, bytes | list[dict[str, object]]]:
+    """What a folder holds for a reader: bytes, or rows, since bytes of Parquet may differ."""
+    return {
+        file.name: parquet.read_table(file).to_pylist()
+        if file.suffix == ".parquet"
+        else file.read_bytes()
+        for file in folder.iterdir()
+        if file.name != ".lock"
+    }
 
 
 @pytest.fixture
@@ -197,10 +204,11 @@ def start(code: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
 
 @needs_sigkill
 @with_fake_tagger
+@pytest.mark.parametrize("format_", ["jsonl", "csv", "parquet"])
 def test_a_run_that_was_killed_at_any_step_ends_as_if_it_never_was(
-    archive: Path, tmp_path: Path
+    archive: Path, tmp_path: Path, format_: str
 ) -> None:
-    arguments = [archive, "--skip-errors", "--part-sentences", "300"]
+    arguments = [archive, "--skip-errors", "--part-sentences", "300", "--format", format_]
     straight = tmp_path / "straight"
     assert run(*arguments, "-o", f"{straight}/").exit_code == 0
     # Progress, pass, part, progress; pass, part, progress; and so on. Killed again and again.
@@ -235,6 +243,8 @@ def test_a_killed_run_of_a_real_model_gives_the_same_digits(
     process = start(SLOW_MAIN, "tag", *arguments, "-o", f"{killed}/")
     for _ in _until(killed / "part-00003.jsonl"):
         assert process.poll() is None
+    meanwhile = run(*arguments, "-o", killed, "--resume")
+    assert_fails(meanwhile, f"{killed}: another process is filling it", exit_code=2)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL

@@ -70,8 +70,10 @@ class SystemProcess:
             It failed.
         """
         assert self._process.stdin is not None  # noqa: S101 (for the type checker)
-        self._process.stdin.write(json.dumps({"kind": kind, "number": number}) + "\n")
-        self._process.stdin.flush()
+        # Where the process has ended, its answer says why.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps({"kind": kind, "number": number}) + "\n")
+            self._process.stdin.flush()
         answer = self._answer()
         return Measurement(answer["seconds"], tuple(answer["latencies"]))
 

@@ -86,8 +86,8 @@ class Session:
             }
             processes = {name: warm.process for name, warm in started.items()}
             self._progress(f"timing {', '.join(processes)}: {n_rounds} rounds …")
-            measured = take_turns(processes, list(texts), n_rounds)
-            peaks = {name: process.finish() for name, process in processes.items()}
+            measured = take_turns(processes, list(texts), n_rounds, self._skip)
+            peaks = {name: processes[name].finish() for name in measured}
         return SpeedRun(
             systems=tuple(
                 SystemSpeed(
@@ -101,7 +101,7 @@ class Session:
             n_rounds=n_rounds,
             machine=describe_machine(),
             versions=installed_versions(
-                dict.fromkeys(p for c in ready if c.name in started for p in c.packages)
+                dict.fromkeys(p for c in ready if c.name in measured for p in c.packages)
             ),
             settings={name: os.environ[name] for name in _SETTINGS if name in os.environ},
             load_average=load_average,
@@ -110,7 +110,7 @@ class Session:
     def _prepare(self, contestant: Contestant, job: Job) -> str | None:
         """Return what to load, or None where there is nothing, with the reason kept."""
         if contestant.missing_modules:
-            self._skip(contestant, f"not installed: {', '.join(contestant.missing_modules)}")
+            self._skip(contestant.name, f"not installed: {', '.join(contestant.missing_modules)}")
             return None
         self._progress(f"{contestant.name}: making ready …")
         folder = job.folder / contestant.name
@@ -120,10 +120,10 @@ class Session:
             with contextlib.redirect_stdout(sys.stderr):
                 return contestant.prepare(replace(job, folder=folder))
         except ConfigError as error:
-            self._skip(contestant, str(error))
+            self._skip(contestant.name, error)
         except Exception as error:  # whatever another library raises must not end the others' runs
             message = str(error).partition("\n")[0]
-            self._skip(contestant, f"{type(error).__name__}: {message}")
+            self._skip(contestant.name, f"{type(error).__name__}: {message}")
         return None
 
     def _start(
@@ -145,13 +145,13 @@ class Session:
             for kind in kinds:
                 process.measure(kind, 0)
         except RuntimeError as error:
-            self._skip(contestant, str(error))
+            self._skip(name, error)
             return None
         return _Started(process, (*seconds[1:], process.start_up_seconds))
 
-    def _skip(self, contestant: Contestant, reason: str) -> None:
-        self.not_run[contestant.name] = reason
-        self._progress(f"{contestant.name}: skipped, {reason}")
+    def _skip(self, name: str, reason: str | Exception) -> None:
+        self.not_run[name] = str(reason)
+        self._progress(f"{name}: skipped, {reason}")
 
 
 def _timings(

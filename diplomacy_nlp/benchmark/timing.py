@@ -102,7 +102,10 @@ def time_once(
 
 
 def take_turns(
-    systems: Mapping[str, Timed], kinds: Sequence[str], n_rounds: int
+    systems: Mapping[str, Timed],
+    kinds: Sequence[str],
+    n_rounds: int,
+    drop: Callable[[str, RuntimeError], None],
 ) -> dict[str, dict[str, list[Measurement]]]:
     """Return the measurements of every system and kind of sentences, one a round.
 
@@ -114,11 +117,13 @@ def take_turns(
         Of sentences.
     n_rounds : int
         At least 1.
+    drop : callable
+        Called with the name of a system that failed, and its error. It is timed no more.
 
     Returns
     -------
     dict
-        By system and kind.
+        By system and kind, without those that failed.
     """
     measured: dict[str, dict[str, list[Measurement]]] = {
         name: {kind: [] for kind in kinds} for name in systems
@@ -128,6 +133,12 @@ def take_turns(
         first = number % max(len(names), 1)
         for kind in kinds:
             for name in names[first:] + names[:first]:
+                if name not in measured:
+                    continue
                 time.sleep(_PAUSE_SECONDS)
-                measured[name][kind].append(systems[name].measure(kind, number))
+                try:
+                    measured[name][kind].append(systems[name].measure(kind, number))
+                except RuntimeError as error:
+                    del measured[name]
+                    drop(name, error)
     return measured
