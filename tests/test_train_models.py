@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -207,6 +208,11 @@ class TestMain:
         ]
         assert made[-2][1].base_model == str(build / "student-1")
         assert distilled == [(tmp_path / "default", splits, list(UNLABELLED), sets)]
+        # Students that stand need no teachers.
+        shutil.rmtree(build / "teacher-1")
+        made.clear()
+        assert run("default", "--output", tmp_path / "again") == 0
+        assert [output for output, *_ in made] == [tmp_path / "again" / "default"]
 
     def test_makes_the_fast_tier_alone(self, run, distilled, tmp_path, capsys):
         assert run("fast", "--output", tmp_path) == 0

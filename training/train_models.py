@@ -207,15 +207,21 @@ def lesson(unlabelled: Sequence[str]) -> list[str]:
     return [text for text in unlabelled[::2] if len(text.split()) in _LESSON_WORDS]
 
 
-def make_generation(name: str, corpus: Corpus, **teaching: Any) -> list[Path]:
-    """Train the models of a generation, one a seed, that are not there yet; return all folders."""
+def make_generation(
+    name: str, corpus: Corpus, taught: Callable[[], dict[str, Any]] = dict
+) -> list[Path]:
+    """Train the models of a generation, one a seed, that are not there yet; return all folders.
+
+    ``taught`` returns what ``train`` needs besides, and is called only where one is missing.
+    """
     recipe = read_recipe(_RECIPES / f"{name}.toml")
     rows = tuple(row for row in corpus.training if row.split != "test")
     unseen = replace(corpus, training=replace(corpus.training, rows=rows), evaluation_sets={})
     folders = [_BUILD / f"{name}-{seed}" for seed in range(_N_SEEDS)]
-    for seed, folder in enumerate(folders):
-        if not folder.exists():
-            make(folder.name, replace(recipe, seed=seed), unseen, folder, **teaching)
+    missing = {seed: folder for seed, folder in enumerate(folders) if not folder.exists()}
+    teaching = taught() if missing else {}
+    for seed, folder in missing.items():
+        make(folder.name, replace(recipe, seed=seed), unseen, folder, **teaching)
     return folders
 
 
@@ -241,8 +247,9 @@ def make_default(corpus: Corpus, output: Path) -> None:
             "there is no unlabelled.jsonl.gz beside labelled.jsonl for teachers to label; "
             "--without-teachers goes without, and without a fast tier"
         )
-    teachers = make_generation("teacher", corpus)
-    students = make_generation("student", corpus, **taught_by(teachers, corpus))
+    students = make_generation(
+        "student", corpus, lambda: taught_by(make_generation("teacher", corpus), corpus)
+    )
     best = max(students, key=dev_macro_f1)
     recipe = replace(read_recipe(_RECIPES / "default.toml"), base_model=str(best))
     make("default", recipe, corpus, output, **taught_by(students, corpus))
