@@ -21,6 +21,7 @@ _EVALUATION_SETS = {
     "test": "other documents of the sources it was trained on",
     "test_source": "a source it was never trained on",
     "written": "those written for this project, held out",
+    "reports": "whole news reports, by a writer that it never learned from",
 }
 _SHOWN_GOALS = {"precision": (0.9, 0.95), "recall": (0.9, 0.95)}
 

@@ -281,11 +281,12 @@ def test_wide_part_counts_and_leaves_out_the_undefined():
         "test": {"domains": domains, "relation_macro_f1": relation},
         "test_source": {"domains": domains, "relation_macro_f1": None},
         "written": {"domains": domains, "relation_macro_f1": None},
+        "reports": {"domains": domains, "relation_macro_f1": None},
     }
     lines = parts.wide_part({"scores_of_all_domains": scores}).splitlines()
-    assert lines[2] == "| health" + " | 0.500 (0.25–0.75) | 4" * 3 + " |"
-    assert lines[3] == "| finance" + " | – | 0" * 3 + " |"
-    assert lines[4] == "| mean, sum" + " | 0.500 | 4" * 3 + " |"
+    assert lines[2] == "| health" + " | 0.500 (0.25–0.75) | 4" * 4 + " |"
+    assert lines[3] == "| finance" + " | – | 0" * 4 + " |"
+    assert lines[4] == "| mean, sum" + " | 0.500 | 4" * 4 + " |"
     assert lines[-1].endswith("The relation's macro-F1 is 0.750 (0.500–1.000) on `test`.")
 
 
@@ -317,6 +318,7 @@ def corpus():
         evaluation_sets={
             "test_source": labelled.where_split("test_source"),
             "written": labelled[:9],
+            "reports": labelled[:3],
         },
     )
 

@@ -359,6 +359,12 @@ def written() -> list[Row]:
     return rows
 
 
+@pytest.fixture(scope="module")
+def reports() -> list[Row]:
+    rows: list[Row] = build_corpus.read_rows(ROOT / "data" / "reports.jsonl")
+    return rows
+
+
 def test_annotations_hold_pointers_and_no_sentence(annotations: list[Row]) -> None:
     assert len(annotations) == len({row["id"] for row in annotations}) == 11_311
     assert len({row["sha256"] for row in annotations}) == 11_311
@@ -384,12 +390,14 @@ def test_doubted_rows_hold_hashes_and_no_sentence(
 
 
 def test_labels_are_of_the_codebook(
-    annotations: list[Row], doubted: list[Row], written: list[Row]
+    annotations: list[Row], doubted: list[Row], written: list[Row], reports: list[Row]
 ) -> None:
     assert {row["split"] for row in annotations} == set(SPLITS)
     assert {row["split"] for row in doubted} == {"train"}
     assert {row["split"] for row in written} == {"train", "dev", "test"}
-    for row in [*annotations, *doubted, *written]:
+    assert {row["split"] for row in reports} == {"test"}
+    assert not {row["text"] for row in reports} & {row["text"] for row in written}
+    for row in [*annotations, *doubted, *written, *reports]:
         assert row["relation"] in RELATIONS
         assert row["domains"] == [name for name in WIDE.names if name in row["domains"]]
 
@@ -409,7 +417,7 @@ def table_row(name: str, rows: list[Row], splits: tuple[str, ...]) -> str:
 
 
 def test_readme_counts_are_those_of_the_files(
-    annotations: list[Row], doubted: list[Row], written: list[Row]
+    annotations: list[Row], doubted: list[Row], written: list[Row], reports: list[Row]
 ) -> None:
     lines = (ROOT / "data" / "README.md").read_text(encoding="utf-8").splitlines()
     for source in {row["source"] for row in annotations}:
@@ -421,6 +429,7 @@ def test_readme_counts_are_those_of_the_files(
         (annotations, SPLITS),
         (doubted, ()),
         (written, ("train", "dev", "test")),
+        (reports, ()),
     ):
         groups = {name: [row for row in rows if name in row["domains"]] for name in WIDE.names}
         groups["no domain"] = [row for row in rows if not row["domains"]]

@@ -108,7 +108,7 @@ class TestCorpus:
             scored += examples.texts
         assert scored
         assert not trained_on & set(scored)
-        assert set(corpus.evaluation_sets) == {"test_source", "written"}
+        assert set(corpus.evaluation_sets) == {"test_source", "written", "reports"}
 
     def test_written_sentences_train_too(self, corpus):
         written = diplomacy_nlp.read_examples(ROOT / "data" / "written.jsonl", domains=WIDE)
@@ -167,7 +167,7 @@ class TestMain:
         assert config.default_domains == CORE.names
         assert config.has_relation
         printed = capsys.readouterr().out
-        for name in ("dev", "test", "test_source", "written"):
+        for name in ("dev", "test", "test_source", "written", "reports"):
             assert f"baseline {name}: 0." in printed
 
     def test_makes_every_model_in_its_folder(self, run, distilled, monkeypatch, tmp_path):
@@ -189,7 +189,7 @@ class TestMain:
         build = tmp_path / "build"
         (build / "teacher-1").mkdir(parents=True)
         assert run("--output", tmp_path) == 0
-        sets = ["test_source", "written"]
+        sets = ["test_source", "written", "reports"]
         splits = {"train", "dev", "test", "test_source"}
         unscored = splits - {"test"}
 

@@ -73,19 +73,21 @@ def read_corpus(labelled_path: Path) -> Corpus:
     ----------
     labelled_path : Path
         ``labelled.jsonl``, with ``unlabelled.jsonl.gz`` beside it or not; the written sentences
-        come from ``data/``.
+        and reports come from ``data/``.
     """
     labelled = _corrected(read_examples(labelled_path, domains=WIDE))
     written = read_examples(_ROOT / "data" / "written.jsonl", domains=WIDE)
+    reports = read_examples(_ROOT / "data" / "reports.jsonl", domains=WIDE)
     unlabelled = _read_unlabelled(labelled_path.with_name("unlabelled.jsonl.gz"))
     doubted, unlabelled = _labelled_since(unlabelled)
-    # The test sets stay apart: one has the sources of train, the other is of another style.
+    # The test sets stay apart: one has the sources of train, the others are of another style.
     rows = (*labelled.rows, *doubted, *written.where_split("train"), *written.where_split("dev"))
     return Corpus(
         training=Examples(WIDE, rows, "labelled.jsonl, doubted.jsonl, written.jsonl"),
         evaluation_sets={
             "test_source": labelled.where_split("test_source"),
             "written": written.where_split("test"),
+            "reports": reports,
         },
         unlabelled=unlabelled,
     )
