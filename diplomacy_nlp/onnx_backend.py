@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -71,9 +71,14 @@ class OnnxBackend:
         self._tokenizer.enable_truncation(
             config.max_length_tokens, stride=min(_OVERLAP_TOKENS, config.max_length_tokens // 4)
         )
+        self._loaded_from = folder, config, weights
         self._pad_id = config.encoder.get("pad_token_id") or 0
         self._n_domains = len(config.domains)
         self._has_relation = config.has_relation
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process load the same files."""
+        return type(self), self._loaded_from
 
     def logits(self, sentences: Sequence[str]) -> Logits:
         """Return the logits of ``n`` sentences: (n, d) and, with a relation, (n, 3)."""

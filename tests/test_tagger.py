@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import pickle
 import shutil
 from collections.abc import Iterator
 
@@ -392,6 +393,15 @@ class TestLoad:
             file.write(" ")
         with pytest.raises(ModelDamagedError, match=r"operating_points\.json is damaged"):
             Tagger.load(copied)
+
+    @pytest.mark.parametrize("tier", ["accurate", "fast"])
+    def test_survives_pickling(self, tiny_fast_model, words, tier):
+        tagger = Tagger.load(tiny_fast_model, tier=tier, thresholds={"trade": 0.9})
+        again = pickle.loads(pickle.dumps(tagger))  # noqa: S301 (our own bytes)
+        assert again.thresholds == tagger.thresholds
+        np.testing.assert_array_equal(
+            again.predict_proba(words.texts), tagger.predict_proba(words.texts)
+        )
 
     def test_damaged(self, tiny_model, tmp_path):
         copied = shutil.copytree(tiny_model, tmp_path / "copy")
