@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ __all__ = [
     "Encoder",
     "load_encoder",
     "longest_window_tokens",
+    "mean_encoder",
     "minilm_folder",
     "quiet_transformers",
     "restore_encoder",
@@ -148,6 +149,17 @@ def restore_encoder(folder: Path, config: ModelConfig) -> Encoder:
         tokenizer_file=str(folder / "tokenizer.json"), **config.special_tokens
     )
     return Encoder(model.eval(), tokenizer)
+
+
+def mean_encoder(encoders: Iterable[Encoder]) -> Encoder:
+    """Return the first of some encoders of one shape, with the mean of their weights."""
+    first, *others = encoders
+    states = [encoder.model.state_dict() for encoder in (first, *others)]
+    with torch.no_grad():
+        for name, weights in states[0].items():
+            if weights.is_floating_point():
+                weights.copy_(torch.stack([state[name] for state in states]).mean(dim=0))
+    return first
 
 
 def longest_window_tokens(encoder: Encoder) -> int | None:

@@ -84,7 +84,7 @@ def fit_encoder(
     checkpoints: Path,
     progress: Callable[[Progress], None] | None,
 ) -> "Encoder":
-    """Fine-tune the recipe's encoder; every process of a run calls this.
+    """Fine-tune the recipe's encoder, and take the mean of its runs; every process calls this.
 
     Parameters
     ----------
@@ -99,20 +99,36 @@ def fit_encoder(
     progress : callable or None
         Called after every step.
     """
-    from diplomacy_nlp.encoders import load_encoder
+    from diplomacy_nlp.encoders import load_encoder, mean_encoder
     from diplomacy_nlp.finetune import FineTuneData, fine_tune
 
     n_outputs = len(split.train.domains) + len(RELATIONS) * _has_relation(split.train)
-    return fine_tune(
-        load_encoder(config.base_model, n_outputs, config.seed),
-        FineTuneData.of(split.train),
-        FineTuneData.of(split.dev),
-        config,
-        checkpoints,
-        soft=None if soft is None else FineTuneData(soft.texts, soft.domains, soft.relations),
-        selection_columns=[split.train.domains.index(name) for name in config.default_domains],
-        progress=progress,
+    train, dev = FineTuneData.of(split.train), FineTuneData.of(split.dev)
+    return mean_encoder(
+        fine_tune(
+            load_encoder(config.base_model, n_outputs, config.seed + run),
+            train,
+            dev,
+            replace(config, seed=config.seed + run),
+            checkpoints / f"run-{run}",
+            soft=None if soft is None else FineTuneData(soft.texts, soft.domains, soft.relations),
+            selection_columns=[split.train.domains.index(name) for name in config.default_domains],
+            progress=None if progress is None else _of_all_runs(progress, run, config.n_runs),
+        )
+        for run in range(config.n_runs)
     )
+
+
+def _of_all_runs(
+    progress: Callable[[Progress], None], run: int, n_runs: int
+) -> Callable[[Progress], None]:
+    """Return what tells a caller of one run as a part of all."""
+
+    def tell(of_run: Progress) -> None:
+        n_steps = of_run.n_steps
+        progress(replace(of_run, step=run * n_steps + of_run.step, n_steps=n_runs * n_steps))
+
+    return tell
 
 
 def export_encoder(encoder: "Encoder", split: Split, config: TrainConfig) -> FittedModel:

@@ -12,9 +12,10 @@ class Progress:
     Parameters
     ----------
     step, n_steps : int
-        Optimiser steps done and to do.
+        Optimiser steps done and to do, of all runs together.
     epoch : float
-        Epochs done; each but the last is one of about ``n_epochs`` equal shares of the run.
+        Epochs done of the run that is on; each but the last is one of about ``n_epochs`` equal
+        shares of it.
     dev_macro_f1 : float or None
         Of the last epoch, in [0, 1]; None before the first.
     """

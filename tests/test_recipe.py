@@ -71,6 +71,7 @@ class TestReadRecipe:
             base_model="some/encoder",
             max_length_tokens=64,
             n_epochs=2,
+            n_runs=3,
             min_steps=50,
             patience_epochs=1,
             batch_size=8,

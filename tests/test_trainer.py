@@ -164,6 +164,31 @@ class TestTrain:
         )
         np.testing.assert_allclose(resumed, original, rtol=0, atol=1e-4)
 
+    def test_the_mean_of_runs_also_after_a_break(self, tiny_encoder, words, tmp_path):
+        recipe = tiny.recipe(tiny_encoder, n_epochs=1)
+        split = split_examples(words, seed=0, dev_share=0.1, test_share=0.1)
+        seen = []
+
+        def weights(name, config, progress=None):
+            encoder = fitting.fit_encoder(split, None, config, tmp_path / name, progress)
+            return encoder.model.state_dict()["classifier.weight"]
+
+        def interrupt(progress):
+            if progress.step == N_STEPS_PER_EPOCH + 3:
+                raise KeyboardInterrupt
+            seen.append(progress.step)
+
+        runs = [weights(f"{seed}", dataclasses.replace(recipe, seed=seed)) for seed in (0, 1)]
+        assert not torch.allclose(*runs)
+        both = dataclasses.replace(recipe, n_runs=2)
+        with pytest.raises(KeyboardInterrupt):
+            weights("both", both, interrupt)
+        mean = weights("both", both, lambda progress: seen.append(progress.step))
+        torch.testing.assert_close(mean, (runs[0] + runs[1]) / 2)
+        n_steps = 2 * N_STEPS_PER_EPOCH
+        assert seen[: N_STEPS_PER_EPOCH + 2] == list(range(1, N_STEPS_PER_EPOCH + 3))
+        assert seen[N_STEPS_PER_EPOCH + 2 :] == list(range(N_STEPS_PER_EPOCH + 1, n_steps + 1))
+
     @pytest.mark.usefixtures("ready_export")
     def test_without_resume_older_checkpoints_are_dropped(self, tiny_encoder, words, tmp_path):
         recipe = tiny.recipe(tiny_encoder, n_epochs=1)

@@ -23,7 +23,14 @@ __all__ = ["SYSTEMS", "Baseline", "FineTuned", "System", "SystemInfo", "find_sys
 _Float32s: TypeAlias = npt.NDArray[np.float32]
 
 # Of a recipe, what is no part of how one comes from rows to a model here.
-_UNUSED_SETTINGS = ("architecture", "dev_share", "test_share", "relation_weight", "n_unlabelled")
+_UNUSED_SETTINGS = (
+    "architecture",
+    "dev_share",
+    "n_runs",
+    "n_unlabelled",
+    "relation_weight",
+    "test_share",
+)
 
 
 class System(Protocol):
