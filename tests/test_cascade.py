@@ -108,7 +108,7 @@ class TestOpenCascade:
             fast.predict_proba(words.texts)[rows] - accurate.predict_proba(words.texts)[rows]
         )
         assert difference.max() < 0.01
-        assert (fast.predict(words.texts) == accurate.predict(words.texts)).mean() > 0.95
+        assert (fast.predict(words.texts) == accurate.predict(words.texts)).mean() > 0.9
 
     def test_odd_sentences_and_the_same_answer_again(self, tiny_fast_model):
         config = read_model_config(tiny_fast_model)
