@@ -76,7 +76,7 @@ class DistilConfig:
     learning_rate: float = 2e-3
     relation_weight: float = 0.1
     label_repeats: int = 3
-    max_error_share: float = 0.02
+    max_error_share: float = 0.015
     seed: int = 0
 
     def __post_init__(self) -> None:
