@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from diplomacy_nlp.domains import RELATIONS
 from diplomacy_nlp.errors import ConfigError
 from diplomacy_nlp.metrics import check_binary, check_probabilities, check_same_shape
-from diplomacy_nlp.platt import fit_platt, fit_temperature, log_softmax
+from diplomacy_nlp.platt import fit_platt, fit_relations, log_softmax
 
 __all__ = [
     "Calibration",
@@ -66,7 +66,8 @@ class Calibration:
     """What turns the logits of one model into probabilities and tags.
 
     The probability of a domain is ``sigmoid(slope * logit + intercept)``, and it is a tag where
-    that reaches the threshold.
+    that reaches the threshold. Those of the relations are
+    ``softmax(logits / relation_temperature + relation_biases)``.
 
     Parameters
     ----------
@@ -77,7 +78,9 @@ class Calibration:
     thresholds : tuple of float, length d
         In [0, 1].
     relation_temperature : float, default 1.0
-        Above 0; relation logits are divided by it.
+        Above 0.
+    relation_biases : tuple of float, length 3
+        Finite; 0 by default.
 
     Raises
     ------
@@ -96,9 +99,10 @@ class Calibration:
     intercepts: tuple[float, ...]
     thresholds: tuple[float, ...]
     relation_temperature: float = 1.0
+    relation_biases: tuple[float, ...] = (0.0,) * len(RELATIONS)
 
     def __post_init__(self) -> None:
-        for name in ("slopes", "intercepts", "thresholds"):
+        for name in ("slopes", "intercepts", "thresholds", "relation_biases"):
             values = getattr(self, name)
             if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
                 raise ConfigError(f"{name} must be a list of numbers, not {values!r}")
@@ -113,6 +117,10 @@ class Calibration:
             )
         if min(self.slopes) <= 0:
             raise ConfigError(f"slopes must be above 0, not {min(self.slopes)}")
+        if len(self.relation_biases) != len(RELATIONS):
+            raise ConfigError(
+                f"relation_biases needs {len(RELATIONS)} values, not {len(self.relation_biases)}"
+            )
         if temperature <= 0:
             raise ConfigError(f"relation_temperature must be above 0, not {temperature}")
         for threshold in self.thresholds:
@@ -134,8 +142,9 @@ class Calibration:
             A key is missing or unknown, or a value is wrong.
         """
         names = {field.name for field in fields(cls)}
-        if set(values) != names:
-            wrong = ", ".join(sorted(names ^ set(values)))
+        # Models made before there were biases have none.
+        if set(values) | {"relation_biases"} != names:
+            wrong = ", ".join(sorted(names ^ (set(values) | {"relation_biases"})))
             raise ConfigError(f"calibration: missing or unknown keys: {wrong}")
         return cls(**values)
 
@@ -163,6 +172,7 @@ class Calibration:
             intercepts=tuple(self.intercepts[column] for column in columns),
             thresholds=tuple(self.thresholds[column] for column in columns),
             relation_temperature=self.relation_temperature,
+            relation_biases=self.relation_biases,
         )
 
     def with_thresholds(self, thresholds: Mapping[int, float]) -> "Calibration":
@@ -235,7 +245,8 @@ class Calibration:
             The shape is wrong or a logit is not finite.
         """
         array = _finite_array(logits, "relation logits", len(RELATIONS))
-        return np.exp(log_softmax(array / self.relation_temperature)).astype(np.float32)
+        scores = array / self.relation_temperature + np.asarray(self.relation_biases)
+        return np.exp(log_softmax(scores)).astype(np.float32)
 
     def _check_columns(self, columns: Sequence[int] | Mapping[int, float]) -> None:
         for column in columns:
@@ -246,12 +257,12 @@ class Calibration:
 def fit_calibration(
     logits: Logits, labels: ArrayLike, relations: ArrayLike | None = None
 ) -> Calibration:
-    """Fit slopes, intercepts, thresholds and temperature on dev data.
+    """Fit slopes, intercepts, thresholds, temperature and biases on dev data.
 
     Each domain gets the curve of :func:`diplomacy_nlp.platt.fit_platt` and the threshold of
     :func:`expected_f1_threshold`, 0.5 where no label is positive; the relations get the temperature
-    of :func:`diplomacy_nlp.platt.fit_temperature`. The threshold with the best F1 on dev itself
-    rests on the few sentences about it, and does worse on sentences left out.
+    and biases of :func:`diplomacy_nlp.platt.fit_relations`. The threshold with the best F1 on dev
+    itself rests on the few sentences about it, and does worse on sentences left out.
 
     Parameters
     ----------
@@ -261,7 +272,7 @@ def fit_calibration(
         What is right.
     relations : array_like of int, shape (n,), optional
         Index into :data:`diplomacy_nlp.domains.RELATIONS`, -1 where unknown. Without it, or
-        without relation logits, the temperature is 1.
+        without relation logits, the temperature is 1 and the biases are 0.
 
     Raises
     ------
@@ -272,16 +283,17 @@ def fit_calibration(
     right = check_binary(labels, "labels", 2)
     check_same_shape(logits=array, labels=right)
     curves = [fit_platt(*column) for column in zip(array.T, right.T, strict=True)]
-    temperature = 1.0
-    if logits.relations is not None and relations is not None:
-        relation_logits = _finite_array(logits.relations, "relation logits", len(RELATIONS))
-        temperature = fit_temperature(relation_logits, np.asarray(relations))
     untuned = Calibration(
         slopes=tuple(slope for slope, _ in curves),
         intercepts=tuple(intercept for _, intercept in curves),
         thresholds=(0.5,) * len(curves),
-        relation_temperature=temperature,
     )
+    if logits.relations is not None and relations is not None:
+        relation_logits = _finite_array(logits.relations, "relation logits", len(RELATIONS))
+        temperature, biases = fit_relations(relation_logits, np.asarray(relations))
+        untuned = replace(
+            untuned, relation_temperature=temperature, relation_biases=tuple(biases.tolist())
+        )
     probabilities = untuned.probabilities(array)
     thresholds = (
         expected_f1_threshold(column) if labelled.any() else 0.5

@@ -264,7 +264,8 @@ def _loss(
         logits[:, :d] * slopes + intercepts, right[:, :d]
     )
     if logits.shape[1] > d:
-        relations = logits[:, d:] / calibration.relation_temperature
+        biases = torch.tensor(calibration.relation_biases)
+        relations = logits[:, d:] / calibration.relation_temperature + biases
         loss = loss + config.relation_weight * nn.functional.cross_entropy(relations, right[:, d:])
     return loss
 

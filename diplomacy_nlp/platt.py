@@ -13,6 +13,12 @@ vector machines. Machine Learning 68, 267-276.
 
 Guo, C., Pleiss, G., Sun, Y. and Weinberger, K. Q. (2017). On calibration of modern neural
 networks. ICML, 1321-1330.
+
+Alexandari, A., Kundaje, A. and Shrikumar, A. (2020). Maximum likelihood with bias-corrected
+calibration is hard-to-beat at label shift adaptation. ICML, 222-232.
+
+Darroch, J. N. and Ratcliff, D. (1972). Generalized iterative scaling for log-linear models. Annals
+of Mathematical Statistics 43, 1470-1480.
 """
 
 import math
@@ -21,7 +27,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fit_platt", "fit_temperature", "log_softmax"]
+__all__ = ["fit_platt", "fit_relations", "log_softmax"]
 
 _MAX_ITERATIONS = 100
 _TINY = 1e-12
@@ -30,6 +36,7 @@ _TINY = 1e-12
 _SMALLEST_SLOPE = 1e-3
 # Dev data without a mistake would have a temperature of 0.
 _TEMPERATURES = (0.1, 10.0)
+_BIAS_TOLERANCE = 1e-5
 
 _Bools: TypeAlias = NDArray[np.bool_]
 _Floats: TypeAlias = NDArray[np.float64]
@@ -92,10 +99,12 @@ def fit_platt(logits: _Floats, labels: _Bools) -> tuple[float, float]:
     return slope / spread, intercept - slope * centre / spread
 
 
-def fit_temperature(logits: _Floats, relations: NDArray[Any]) -> float:
-    """Fit the temperature by which to divide the logits of relations before the softmax.
+def fit_relations(logits: _Floats, relations: NDArray[Any]) -> tuple[float, _Floats]:
+    """Fit ``softmax(logits / temperature + biases)`` to the relations (Alexandari et al.).
 
-    The least log loss, by golden-section search in the temperature's logarithm.
+    The least log loss. In turns, the biases take steps of iterative scaling (Darroch and Ratcliff)
+    towards the shares of the relations, and the temperature is found by golden-section search in
+    its logarithm. One more sentence, shared out as the logits have it, keeps the biases finite.
 
     Parameters
     ----------
@@ -106,8 +115,10 @@ def fit_temperature(logits: _Floats, relations: NDArray[Any]) -> float:
 
     Returns
     -------
-    float
+    temperature : float
         In [0.1, 10]; 1 where no relation is known.
+    biases : ndarray of float64, shape (3,)
+        Their sum is 0; all are where no relation is known.
 
     Raises
     ------
@@ -117,13 +128,31 @@ def fit_temperature(logits: _Floats, relations: NDArray[Any]) -> float:
     n_rows, n_relations = logits.shape
     if relations.shape != (n_rows,) or not np.isin(relations, range(-1, n_relations)).all():
         raise ValueError(f"relations must be {n_rows} integers from -1 to {n_relations - 1}")
+    biases = np.zeros(n_relations)
     known = relations >= 0
     if not known.any():
-        return 1.0
+        return 1.0, biases
     known_logits, right = logits[known], relations[known].astype(np.int64)
 
+    def shares() -> _Floats:
+        probabilities = np.exp(log_softmax(known_logits / temperature + biases))
+        return np.asarray(np.maximum(probabilities.mean(axis=0), _TINY))
+
+    temperature = _fit_temperature(known_logits, right, biases)
+    wanted = np.bincount(right, minlength=n_relations) + shares()
+    for _ in range(_MAX_ITERATIONS):
+        step = np.log(wanted) - np.log(shares())
+        step -= step.mean()
+        biases = biases + step
+        temperature = _fit_temperature(known_logits, right, biases)
+        if np.abs(step).max() < _BIAS_TOLERANCE:
+            break
+    return temperature, biases
+
+
+def _fit_temperature(logits: _Floats, right: NDArray[np.int64], biases: _Floats) -> float:
     def loss(log_temperature: float) -> float:
-        scores = log_softmax(known_logits / math.exp(log_temperature))
+        scores = log_softmax(logits / math.exp(log_temperature) + biases)
         return -float(scores[np.arange(len(right)), right].mean())
 
     low, high = (math.log(bound) for bound in _TEMPERATURES)

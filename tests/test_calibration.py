@@ -27,7 +27,11 @@ def calibrations(draw, n_domains=3):
     shares = st.lists(st.floats(0, 1), min_size=n_domains, max_size=n_domains)
     slopes = st.lists(st.floats(1e-3, 1e3), min_size=n_domains, max_size=n_domains)
     return Calibration(
-        draw(slopes), draw(values), draw(shares), relation_temperature=draw(st.floats(0.1, 10))
+        draw(slopes),
+        draw(values),
+        draw(shares),
+        relation_temperature=draw(st.floats(0.1, 10)),
+        relation_biases=draw(st.lists(st.floats(-5, 5), min_size=3, max_size=3)),
     )
 
 
@@ -340,6 +344,15 @@ class TestCalibration:
         text = json.dumps(calibration.to_dict(), allow_nan=False)
         assert Calibration.from_dict(json.loads(text)) == calibration
 
+    def test_models_made_before_there_were_biases(self):
+        calibration = Calibration.identity(2)
+        values = calibration.to_dict()
+        del values["relation_biases"]
+        assert Calibration.from_dict(values) == calibration
+        del values["slopes"]
+        with pytest.raises(ConfigError, match=r"missing or unknown keys: slopes$"):
+            Calibration.from_dict(values)
+
     def test_numpy_values_become_plain(self):
         calibration = Calibration(np.ones(2, dtype=np.float32), [0, 1], (np.float64(0.5), 1))
         assert calibration == Calibration((1.0, 1.0), (0.0, 1.0), (0.5, 1.0))
@@ -347,9 +360,9 @@ class TestCalibration:
         assert hash(calibration) == hash(Calibration((1.0, 1.0), (0.0, 1.0), (0.5, 1.0)))
 
     def test_select(self):
-        calibration = Calibration((1, 2, 3), (4, 5, 6), (0.1, 0.2, 0.3), relation_temperature=2)
+        calibration = Calibration((1, 2, 3), (4, 5, 6), (0.1, 0.2, 0.3), 2, (3, 4, 5))
         chosen = calibration.select([2, 0])
-        assert chosen == Calibration((3, 1), (6, 4), (0.3, 0.1), relation_temperature=2)
+        assert chosen == Calibration((3, 1), (6, 4), (0.3, 0.1), 2, (3, 4, 5))
         assert len(chosen) == 2
         logits = np.array([[1.0, -2.0, 0.5]], dtype=np.float32)
         np.testing.assert_array_equal(
@@ -357,9 +370,9 @@ class TestCalibration:
         )
 
     def test_with_thresholds(self):
-        calibration = Calibration((1, 2), (3, 4), (0.1, 0.2), relation_temperature=2)
+        calibration = Calibration((1, 2), (3, 4), (0.1, 0.2), 2, (3, 4, 5))
         changed = calibration.with_thresholds({1: 0.9})
-        assert changed == Calibration((1, 2), (3, 4), (0.1, 0.9), relation_temperature=2)
+        assert changed == Calibration((1, 2), (3, 4), (0.1, 0.9), 2, (3, 4, 5))
         assert calibration.thresholds == (0.1, 0.2)
         assert calibration.with_thresholds({}) == calibration
 
@@ -391,6 +404,8 @@ class TestCalibration:
             ({"thresholds": [0.5, -0.1]}, r"thresholds must lie in \[0, 1\], not -0.1"),
             ({"relation_temperature": 0}, "relation_temperature must be above 0, not 0.0"),
             ({"relation_temperature": "1"}, "relation_temperature must be finite, not '1'"),
+            ({"relation_biases": [0.0]}, "relation_biases needs 3 values, not 1"),
+            ({"relation_biases": [0.0, 0.0, math.nan]}, "relation_biases must be finite, not nan"),
             ({"bias": 1}, "missing or unknown keys: bias"),
         ],
     )

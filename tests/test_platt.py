@@ -4,7 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from diplomacy_nlp.platt import fit_platt, fit_temperature, log_softmax
+from diplomacy_nlp.platt import fit_platt, fit_relations, log_softmax
 
 few = settings(max_examples=50, deadline=None)
 
@@ -26,21 +26,45 @@ class TestFitPlatt:
         assert intercept == pytest.approx(0, abs=1e-6)
 
 
-class TestFitTemperature:
+class TestFitRelations:
     def test_unknown_relations_do_not_count(self):
         rng = np.random.default_rng(1)
         logits, relations = rng.normal(size=(60, 3)), rng.integers(-1, 3, size=60)
         known = relations >= 0
-        assert fit_temperature(logits, relations) == fit_temperature(
-            logits[known], relations[known]
-        )
+        for found, wanted in zip(
+            fit_relations(logits, relations),
+            fit_relations(logits[known], relations[known]),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(found, wanted)
 
     def test_scales_with_the_logits(self):
         rng = np.random.default_rng(2)
         relations = rng.integers(3, size=300)
         logits = np.eye(3)[relations] + rng.normal(size=(300, 3))
-        once, thrice = (fit_temperature(scale * logits, relations) for scale in (1, 3))
+        (once, biases), (thrice, same) = (
+            fit_relations(scale * logits, relations) for scale in (1, 3)
+        )
         assert thrice == pytest.approx(3 * once, rel=1e-3)
+        np.testing.assert_allclose(same, biases, atol=1e-3)
+
+    def test_finds_what_made_the_relations(self):
+        rng = np.random.default_rng(4)
+        logits = rng.normal(scale=3, size=(20_000, 3))
+        shares = np.exp(log_softmax(logits / 2 + [0.5, -1.0, 0.5]))
+        relations = (rng.random((20_000, 1)) > shares.cumsum(axis=1)).sum(axis=1)
+        temperature, biases = fit_relations(logits, relations)
+        assert temperature == pytest.approx(2, rel=0.05)
+        np.testing.assert_allclose(biases, [0.5, -1.0, 0.5], atol=0.1)
+        # Where the log loss is least, every relation is as frequent as it is probable.
+        probable = np.exp(log_softmax(logits / temperature + biases)).mean(axis=0)
+        np.testing.assert_allclose(probable, np.bincount(relations) / 20_000, atol=1e-3)
+
+    def test_a_relation_that_never_occurs_stays_finite(self):
+        logits = np.eye(3)[[0, 1, 0, 1]]
+        temperature, biases = fit_relations(logits, np.array([0, 1, 0, 1]))
+        assert np.isfinite([temperature, *biases]).all()
+        assert biases[2] < min(biases[:2])
 
 
 class TestLogSoftmax:

@@ -8,7 +8,7 @@ puts the dev scores of these model folders, all runs of one idea, into
 ``benchmarks/results/experiments.json``, from which ``benchmarks/render.py`` makes
 ``docs/experiments.md``. What the idea was and whether it stayed is written there by hand. Each run
 gets its calibration and thresholds anew on the dev of today, so that runs made before dev grew
-stand beside later ones.
+stand beside later ones; the relation is that of the largest logit, without biases.
 """
 
 import argparse
