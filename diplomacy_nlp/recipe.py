@@ -33,9 +33,9 @@ class TrainConfig:
     n_epochs : int
         Epochs at most: passes over the training rows, but for ``min_steps``.
     n_runs : int
-        Runs, with the seeds from ``seed`` on, of which the mean of the weights is kept [1]_. It is
-        steadier than one of them, and as fast. They should start from a fine-tuned model, near
-        which they stay; means of runs from a bare encoder are worse.
+        Runs, with the seeds from ``seed`` on, of which the mean of the weights is kept [1]_, so
+        that the model does not rest on the luck of one. They should start from a fine-tuned model,
+        near which they stay; means of runs from a bare encoder are worse.
     min_steps : int
         With rows so few that the epochs make fewer steps than this, an epoch is as many passes as
         it takes; 0 for one pass in any case.
