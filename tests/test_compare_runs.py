@@ -3,15 +3,17 @@
 import importlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny
 
 from diplomacy_nlp.dataset import Examples
-from diplomacy_nlp.domains import CORE
+from diplomacy_nlp.domains import CORE, RELATIONS
 from diplomacy_nlp.evaluation import evaluate
-from diplomacy_nlp.tagger import Tagger
+from diplomacy_nlp.model_files import find_model, read_model_config
+from diplomacy_nlp.tagger import Tagger, open_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,7 +28,12 @@ def dev() -> Examples:
 
 def test_scores_are_those_of_the_model(dev: Examples) -> None:
     scores = compare_runs.score("default", dev)
-    evaluation = evaluate(Tagger.load(domains=CORE.names), dev, n_bootstrap=0)
+    folder = find_model("default")
+    config = read_model_config(folder)
+    calibration = replace(config.calibration, relation_biases=(0.0,) * len(RELATIONS))
+    without_biases = replace(config, calibration=calibration)
+    tagger = Tagger(open_backend(folder, config), without_biases, domains=CORE.names)
+    evaluation = evaluate(tagger, dev, n_bootstrap=0)
     # Calibration keeps the order of a domain's probabilities.
     assert scores["core_average_precision"] == pytest.approx(
         evaluation.macro_average_precision.value, abs=1e-4
