@@ -26,6 +26,7 @@ from diplomacy_nlp.benchmark.rows import BenchmarkData, parse_sizes
 
 _ROOT = Path(__file__).resolve().parent.parent
 _MODELS = ("default", "baseline")
+# The sets of the first results, beside test.
 _SETS = ("test_source", "written")
 # Written after the first results; rows of data/doubted.jsonl, which are later too, have no id.
 _LATER = {f"w{number}" for number in range(4712, 10_000)}

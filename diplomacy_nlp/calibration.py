@@ -143,8 +143,8 @@ class Calibration:
         """
         names = {field.name for field in fields(cls)}
         # Models made before there were biases have none.
-        if set(values) | {"relation_biases"} != names:
-            wrong = ", ".join(sorted(names ^ (set(values) | {"relation_biases"})))
+        if wrong_names := names ^ (set(values) | {"relation_biases"}):
+            wrong = ", ".join(sorted(wrong_names))
             raise ConfigError(f"calibration: missing or unknown keys: {wrong}")
         return cls(**values)
 

@@ -104,6 +104,7 @@ def fit_encoder(
 
     n_outputs = len(split.train.domains) + len(RELATIONS) * _has_relation(split.train)
     train, dev = FineTuneData.of(split.train), FineTuneData.of(split.dev)
+    said = None if soft is None else FineTuneData(soft.texts, soft.domains, soft.relations)
     return mean_encoder(
         fine_tune(
             load_encoder(config.base_model, n_outputs, config.seed + run),
@@ -111,7 +112,7 @@ def fit_encoder(
             dev,
             replace(config, seed=config.seed + run),
             checkpoints / f"run-{run}",
-            soft=None if soft is None else FineTuneData(soft.texts, soft.domains, soft.relations),
+            soft=said,
             selection_columns=[split.train.domains.index(name) for name in config.default_domains],
             progress=None if progress is None else _of_all_runs(progress, run, config.n_runs),
         )

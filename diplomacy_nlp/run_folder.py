@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from diplomacy_nlp.documents import Position, Unreadable
 from diplomacy_nlp.errors import ConfigError, DataError
 from diplomacy_nlp.output import open_output
@@ -77,13 +75,17 @@ def locked(path: Path) -> Iterator[None]:
     DataError
         The folder cannot be made or written to.
     """
-    try:
+    # Not at the top: tagging a single text, which needs no lock, would start later.
+    from filelock import FileLock, Timeout
+
+    with _making(path):
         path.mkdir(parents=True, exist_ok=True)
-        held = FileLock(path / _LOCK_FILE).acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(f"{path}: another process is filling it") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be a folder of parts: {error.strerror}") from error
+        try:
+            held = FileLock(path / _LOCK_FILE).acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(
+                f"{path}: another process is filling it; wait for it, or choose another folder"
+            ) from None
     with held:
         yield
 
@@ -220,12 +222,19 @@ def _read_progress(path: Path) -> _Progress | None:
         raise DataError(f"{file}: is not the progress of a run") from error
 
 
-def _make_empty(path: Path) -> None:
+@contextlib.contextmanager
+def _making(path: Path) -> Iterator[None]:
+    """Say of a folder that cannot be made or read why."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        others = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+        yield
     except OSError as error:
         raise DataError(f"{path}: cannot be a folder of parts: {error.strerror}") from error
+
+
+def _make_empty(path: Path) -> None:
+    with _making(path):
+        path.mkdir(parents=True, exist_ok=True)
+        others = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     if others:
         raise DataError(f"{path}: holds other files, such as {others[0]}; choose an empty folder")
 
